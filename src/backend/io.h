@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+/*
+ * The content of an open volume: what upload, download, wipe and copies work
+ * on, whatever the storage. A backend with a file descriptor uses io_new_fd();
+ * others bring their own functions. An Io is used by one thread at a time.
+ */
+typedef struct Io Io;
+
+typedef struct IoOps {
+    /* Bytes read (0 at the end), or -1 with *error. */
+    gssize (*read)(Io *io, void *buffer, gsize size, guint64 offset, GError **error);
+    /* Writes all or fails. */
+    bool (*write)(Io *io, const void *buffer, gsize size, guint64 offset, GError **error);
+    /* Makes the range read as zeros, by the cheapest means that keeps `reserve`d space. */
+    bool (*zero)(Io *io, guint64 offset, guint64 length, bool reserve, GError **error);
+    /* From `offset`: where data begins and where it ends. No more data: both are the size. */
+    bool (*next_data)(Io *io, guint64 offset, guint64 *ret_start, guint64 *ret_end, GError **error);
+    bool (*size)(Io *io, guint64 *ret, GError **error);
+    /* All that was written is on stable storage. */
+    bool (*flush)(Io *io, GError **error);
+    void (*close)(Io *io);
+} IoOps;
+
+struct Io {
+    const IoOps *ops;
+    int fd; /* -1 where there is none */
+    void *state; /* the backend's own */
+};
+
+/* Takes over the descriptor of a file or block device. */
+Io *io_new_fd(int fd);
+void io_close(Io *io);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Io, io_close)

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "backend.h"
+#include "inventory.h"
+
+/*
+ * The engine: pools and what is done with them. Thread-safe throughout.
+ *
+ * Calls named *_list, *_find_* and the plain readers answer from memory and
+ * never wait for storage; they may run on the loop thread. All others may take
+ * as long as the storage does and belong on a worker.
+ */
+typedef struct Engine Engine;
+typedef struct Pool Pool; /* one pool, saved or running or both; reference-counted */
+
+typedef struct EngineConfig {
+    const char *config_dir; /* definitions; autostart links in its autostart/ */
+    const char *state_dir;  /* state files of running pools; a lock file */
+    const Backend *const *backends; /* ordered by number */
+    guint n_backends;
+    CommandRunner runner;   /* NULL: the real one */
+    void *runner_data;
+} EngineConfig;
+
+/* Who asks, and the operation that can be cancelled from outside. */
+typedef struct Request {
+    Operation *op;      /* never NULL */
+    const char *client; /* for job lists and logs: "unix:4711", "embedded" */
+} Request;
+
+/* Opens (and makes) the folders, takes the lock, loads definitions and states, finds out which
+ * pools are up, sweeps what was half made, and autostarts once per boot. A broken file is logged
+ * and skipped. Errors: another process has the lock (ERROR_OPERATION_INVALID), system errors. */
+Engine *engine_open(const EngineConfig *config, GError **error);
+
+/* Stops watching, cancels jobs and waits for them, writes nothing. Pools stay as they are. */
+void engine_close(Engine *engine);
+
+/* ---- pools: finding ---- */
+
+Pool *pool_ref(Pool *pool);
+void pool_unref(Pool *pool);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Pool, pool_unref)
+
+typedef enum PoolListFlag { /* libvirt's virConnectListAllStoragePoolsFlags; type bits follow */
+    POOL_LIST_INACTIVE = 1 << 0,
+    POOL_LIST_ACTIVE = 1 << 1,
+    POOL_LIST_PERSISTENT = 1 << 2,
+    POOL_LIST_TRANSIENT = 1 << 3,
+    POOL_LIST_AUTOSTART = 1 << 4,
+    POOL_LIST_NO_AUTOSTART = 1 << 5,
+    POOL_LIST_ALL_FLAGS = (1 << 20) - 1,
+} PoolListFlag;
+
+/* References to the pools that pass the filter (0 = all), ordered by name. */
+GPtrArray *engine_list_pools(Engine *engine, guint filter);
+
+/* A reference, or NULL with ERROR_NO_POOL in libvirt's words. */
+Pool *engine_find_pool_by_name(Engine *engine, const char *name, GError **error);
+/* `name_hint`: the name that came with a handle, for the message; may be NULL. */
+Pool *engine_find_pool_by_uuid(Engine *engine, const Uuid *uuid, const char *name_hint,
+                               GError **error);
+Pool *engine_find_pool_by_target_path(Engine *engine, const char *path, GError **error);
+
+/* ---- pools: reading (never wait) ---- */
+
+typedef enum PoolState { /* libvirt's virStoragePoolState */
+    POOL_STATE_INACTIVE,
+    POOL_STATE_BUILDING,
+    POOL_STATE_RUNNING,
+    POOL_STATE_DEGRADED,
+    POOL_STATE_INACCESSIBLE,
+} PoolState;
+
+typedef struct PoolInfo {
+    PoolState state;
+    PoolSpace space;
+} PoolInfo;
+
+const char *pool_name(Pool *pool);   /* fixed for the life of the object */
+const Uuid *pool_uuid(Pool *pool);   /* likewise */
+const Backend *pool_backend(Pool *pool);
+PoolDef *pool_definition(Pool *pool); /* the running one, or the saved one when not running; a ref */
+bool pool_is_active(Pool *pool);
+bool pool_is_persistent(Pool *pool);
+bool pool_autostart(Pool *pool);
+void pool_get_info(Pool *pool, PoolInfo *ret);
+/* The document; `inactive`: the saved definition. */
+char *pool_format(Pool *pool, bool inactive);
+
+/* The volumes as last known: a reference to the current snapshot (see inventory.h).
+ * Errors: ERROR_OPERATION_INVALID when the pool is not active. */
+Inventory *pool_inventory(Pool *pool, GError **error);
+
+/* ---- pools: changing ---- */
+
+Pool *engine_define_pool(Engine *engine, const char *xml, bool validate, const Request *request,
+                         GError **error);
+
+typedef enum PoolCreateFlag {
+    POOL_CREATE_WITH_BUILD = 1 << 0,
+    POOL_CREATE_WITH_BUILD_OVERWRITE = 1 << 1,
+    POOL_CREATE_WITH_BUILD_NO_OVERWRITE = 1 << 2,
+} PoolCreateFlag;
+
+Pool *engine_create_pool(Engine *engine, const char *xml, guint flags, const Request *request,
+                         GError **error);
+bool pool_start(Pool *pool, guint flags, const Request *request, GError **error);
+bool pool_build(Pool *pool, guint flags, const Request *request, GError **error);
+bool pool_stop(Pool *pool, const Request *request, GError **error);
+bool pool_undefine(Pool *pool, const Request *request, GError **error);
+bool pool_erase(Pool *pool, guint flags, const Request *request, GError **error);
+bool pool_refresh(Pool *pool, const Request *request, GError **error);
+bool pool_set_autostart(Pool *pool, bool autostart, GError **error);
+
+/* The <sources> document of source discovery. `spec` may be NULL. */
+char *engine_discover_sources(Engine *engine, const char *type, const char *spec,
+                              const Request *request, GError **error);
+char *engine_pool_capabilities(Engine *engine);
+char *engine_host_capabilities(Engine *engine);
+
+/* ---- volumes ---- */
+
+/* From the snapshot alone, for the loop thread. NULL when not there: ask the call below. */
+VolumeRecord *pool_peek_volume(Pool *pool, const char *name);
+
+/* Looks in the snapshot, then asks the storage for that one name. A reference, or NULL with
+ * ERROR_NO_VOLUME. */
+VolumeRecord *pool_find_volume(Pool *pool, const char *name, const Request *request,
+                               GError **error);
+
+/* Search all active pools; *ret_pool gets a reference. */
+VolumeRecord *engine_find_volume_by_key(Engine *engine, const char *key, Pool **ret_pool,
+                                        const Request *request, GError **error);
+VolumeRecord *engine_find_volume_by_path(Engine *engine, const char *path, Pool **ret_pool,
+                                         const Request *request, GError **error);
+
+/* The volume as it is now: re-read from storage, the snapshot updated. */
+VolumeDef *volume_read(Pool *pool, const char *name, const Request *request, GError **error);
+/* As it was when last seen; for callers that can't wait any longer. */
+VolumeDef *volume_last_known(Pool *pool, const char *name, GError **error);
+
+VolumeRecord *volume_create(Pool *pool, const char *xml, guint flags, const Request *request,
+                            GError **error);
+VolumeRecord *volume_create_from(Pool *pool, const char *xml, Pool *source_pool,
+                                 const char *source_name, guint flags, const Request *request,
+                                 GError **error);
+bool volume_delete(Pool *pool, const char *name, guint flags, const Request *request,
+                   GError **error);
+bool volume_resize(Pool *pool, const char *name, guint64 capacity, guint flags,
+                   const Request *request, GError **error);
+bool volume_wipe(Pool *pool, const char *name, guint algorithm, const Request *request,
+                 GError **error);
+
+/* The images a volume stands on, itself first: ImageLink elements (see chain.h). */
+GPtrArray *volume_chain(Pool *pool, const char *name, const Request *request, GError **error);
+
+/* ---- jobs ---- */
+
+typedef struct JobInfo {
+    guint64 id;
+    char *operation;  /* "clone", "wipe", "refresh", … */
+    char *pool;
+    char *volume;     /* or NULL */
+    char *client;
+    gint64 started;   /* microseconds since the epoch */
+    guint64 done, total; /* total 0 = not known */
+} JobInfo;
+
+void job_info_free(JobInfo *info);
+
+/* Running jobs, oldest first. Elements are JobInfo. */
+GPtrArray *engine_list_jobs(Engine *engine);
+/* Errors: ERROR_INVALID_ARGUMENT when there is no such job. */
+bool engine_cancel_job(Engine *engine, guint64 id, GError **error);
+
+/* ---- events ---- */
+
+typedef enum EventKind { /* libvirt's lifecycle numbers; REFRESHED is its own event there */
+    EVENT_DEFINED,
+    EVENT_UNDEFINED,
+    EVENT_STARTED,
+    EVENT_STOPPED,
+    EVENT_BUILT,
+    EVENT_ERASED,
+    EVENT_REFRESHED,
+} EventKind;
+
+typedef struct Event {
+    EventKind kind;
+    const char *pool_name;
+    Uuid pool_uuid;
+} Event;
+
+/* Called in the thread that caused the event, events of one pool in order; must not call back
+ * into the engine. Returns an id for removal. */
+typedef void (*EventListener)(const Event *event, void *data);
+guint engine_add_listener(Engine *engine, EventListener listener, void *data);
+/* After this returns the listener is not called any more. */
+void engine_remove_listener(Engine *engine, guint id);
+
+/* ---- workers ---- */
+
+/* Runs `func(data)` on a worker thread. At most a few at once for one pool (NULL: no pool), so that
+ * dead storage takes only its own share; further ones of that pool wait their turn. */
+typedef void (*WorkFunc)(void *data);
+void engine_run(Engine *engine, Pool *pool, WorkFunc func, void *data);
