@@ -13,8 +13,8 @@ typedef struct Command {
     const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH */
     const void *input;       /* bytes for stdin, or NULL */
     size_t input_size;
-    size_t output_limit;     /* bytes of stdout kept; 0 = 1 MiB; more output is an error */
-    const int *pass_fds;     /* descriptors that stay open in the child under the same number */
+    size_t output_limit; /* bytes of stdout kept; 0 = 1 MiB; more output is an error */
+    const int *pass_fds; /* descriptors that stay open in the child under the same number */
     size_t n_pass_fds;
     /* Called with each chunk of stdout as it comes, to read progress; may be NULL. */
     void (*on_output)(const char *chunk, size_t size, void *data);
@@ -26,7 +26,7 @@ typedef struct CommandResult {
     int signal;      /* that signal, else 0 */
     char *output;    /* stdout, NUL-terminated */
     size_t output_size;
-    char *errors;    /* the last 4 KiB of stderr, NUL-terminated, without trailing white space */
+    char *errors; /* the last 4 KiB of stderr, NUL-terminated, without trailing white space */
 } CommandResult;
 
 void command_result_clear(CommandResult *result);
@@ -38,7 +38,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CommandResult, command_result_clear)
  * too much output. */
 bool command_run(Operation *op, const Command *command, CommandResult *ret, GError **error);
 
-/* command_run() and an error for any exit status but 0: "<program> failed with status N: <stderr>". */
+/* command_run() and an error for any exit status but 0: "<program> failed with status N: <stderr>".
+ */
 bool command_run_ok(Operation *op, const Command *command, CommandResult *ret, GError **error);
 
 /* The real runner, which an operation has until another is set. */

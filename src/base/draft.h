@@ -12,9 +12,9 @@
 #define DRAFT_PREFIX ".cistern-draft."
 
 typedef struct Draft {
-    int folder;     /* borrowed; must outlive the draft */
-    int fd;         /* the file, O_RDWR and locked; -1 when there is no draft */
-    char name[48];  /* its reserved name inside the folder */
+    int folder;    /* borrowed; must outlive the draft */
+    int fd;        /* the file, O_RDWR and locked; -1 when there is no draft */
+    char name[48]; /* its reserved name inside the folder */
 } Draft;
 
 #define DRAFT_INIT ((Draft){.folder = -1, .fd = -1})

@@ -8,7 +8,12 @@
  * priority prefix when stderr is the journal. Libraries log at debug only; an
  * error is logged once, where its request ends. Thread-safe.
  */
-typedef enum LogLevel { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG } LogLevel;
+typedef enum LogLevel {
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_WARNING,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_DEBUG
+} LogLevel;
 
 /* Messages above `level` are dropped. The start value is LOG_LEVEL_WARNING. */
 void log_set_level(LogLevel level);

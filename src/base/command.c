@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "command.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "errors.h"
+#include "fd.h"
+#include "log.h"
+
+#define OUTPUT_LIMIT_DEFAULT (1024 * 1024)
+#define ERRORS_LIMIT         4096
+#define TERMINATE_GRACE      (2 * G_USEC_PER_SEC) /* from SIGTERM to SIGKILL */
+#define STATUS_EXEC_FAILED   126
+
+/* One running program, seen from here. */
+typedef struct Child {
+    const Command *command;
+    pid_t pid;
+    int pid_fd;
+    int in, out, err; /* our ends; -1 when closed */
+    size_t input_sent;
+    GString *output, *errors;
+    bool output_too_long;
+    gint64 killed_at; /* when SIGTERM was sent; 0 = not */
+    bool force_killed;
+} Child;
+
+void command_result_clear(CommandResult *result)
+{
+    g_clear_pointer(&result->output, g_free);
+    g_clear_pointer(&result->errors, g_free);
+}
+
+/* A daemon's PATH often lacks the folders of administration programs. */
+static char *find_program(const char *name)
+{
+    static const char *const more[] = {"/usr/sbin", "/sbin", "/usr/local/sbin"};
+    char *path = g_find_program_in_path(name);
+
+    for (guint i = 0; !path && !strchr(name, '/') && i < G_N_ELEMENTS(more); i++) {
+        path = g_build_filename(more[i], name, NULL);
+        if (access(path, X_OK) < 0)
+            g_clear_pointer(&path, g_free);
+    }
+    return path;
+}
+
+static char **make_environment(void)
+{
+    char **env = g_environ_setenv(g_get_environ(), "LC_ALL", "C", TRUE);
+
+    return g_environ_unsetenv(env, "LANGUAGE");
+}
+
+/* Between fork and exec: only async-signal-safe calls. */
+static _Noreturn void become(const char *path, const Command *command, char **env, const int in,
+                             const int out, const int err)
+{
+    sigset_t none;
+
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
+        _exit(STATUS_EXEC_FAILED);
+    syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
+    for (size_t i = 0; i < command->n_pass_fds; i++)
+        fcntl(command->pass_fds[i], F_SETFD, 0);
+    execve(path, (char *const *)command->argv, env);
+    _exit(STATUS_EXEC_FAILED);
+}
+
+static bool make_pipes(int in[2], int out[2], int err[2])
+{
+    return pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0;
+}
+
+static bool spawn(const char *path, const Command *command, Child *child, GError **error)
+{
+    g_auto(GStrv) env = make_environment();
+    int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
+    bool ok = make_pipes(in, out, err);
+
+    if (ok)
+        child->pid = fork();
+    if (ok && child->pid == 0)
+        become(path, command, env, in[0], out[1], err[1]);
+    if (!ok || child->pid < 0)
+        error_set_errno(error, ORIGIN_NONE, errno, "cannot start '%s'", path);
+    fd_close(&in[0]);
+    fd_close(&out[1]);
+    fd_close(&err[1]);
+    child->in = in[1];
+    child->out = out[0];
+    child->err = err[0];
+    if (!ok || child->pid < 0)
+        return false;
+    setpgid(child->pid, child->pid); /* also here: whoever comes first */
+    child->pid_fd = (int)syscall(SYS_pidfd_open, child->pid, 0U);
+    (void)fcntl(child->in, F_SETFL, O_NONBLOCK);
+    return true;
+}
+
+static void feed_input(Child *child)
+{
+    const Command *command = child->command;
+    ssize_t put = write(child->in, (const char *)command->input + child->input_sent,
+                        command->input_size - child->input_sent);
+
+    if (put > 0)
+        child->input_sent += (size_t)put;
+    if ((put < 0 && errno != EAGAIN && errno != EINTR) || child->input_sent == command->input_size)
+        fd_close(&child->in);
+}
+
+static void take_output(Child *child)
+{
+    const Command *command = child->command;
+    size_t limit = command->output_limit ? command->output_limit : OUTPUT_LIMIT_DEFAULT;
+    char chunk[16384];
+    ssize_t got = read(child->out, chunk, sizeof chunk);
+
+    if (got < 0 && errno == EINTR)
+        return;
+    if (got <= 0) {
+        fd_close(&child->out);
+        return;
+    }
+    if (command->on_output)
+        command->on_output(chunk, (size_t)got, command->data);
+    if (child->output->len + (size_t)got <= limit)
+        g_string_append_len(child->output, chunk, got);
+    else if (!command->on_output)
+        child->output_too_long = true;
+}
+
+static void take_errors(Child *child)
+{
+    char chunk[4096];
+    ssize_t got = read(child->err, chunk, sizeof chunk);
+
+    if (got < 0 && errno == EINTR)
+        return;
+    if (got <= 0) {
+        fd_close(&child->err);
+        return;
+    }
+    g_string_append_len(child->errors, chunk, got);
+    if (child->errors->len > ERRORS_LIMIT)
+        g_string_erase(child->errors, 0, (gssize)(child->errors->len - ERRORS_LIMIT));
+}
+
+/* Ends the whole group: asks first, insists after a while. */
+static void stop_child(Child *child)
+{
+    gint64 now = g_get_monotonic_time();
+
+    if (!child->killed_at) {
+        child->killed_at = now;
+        kill(-child->pid, SIGTERM);
+    } else if (!child->force_killed && now - child->killed_at >= TERMINATE_GRACE) {
+        child->force_killed = true;
+        kill(-child->pid, SIGKILL);
+    }
+}
+
+static int poll_timeout(const Child *child, Operation *op)
+{
+    gint64 until = child->killed_at ? child->killed_at + TERMINATE_GRACE : operation_deadline(op);
+    gint64 left = until - g_get_monotonic_time();
+
+    if (until == OPERATION_NO_DEADLINE || child->force_killed)
+        return -1;
+    return left <= 0 ? 0 : (int)MIN(left / 1000 + 1, G_MAXINT);
+}
+
+/* Serves the child's pipes until it has ended; its grandchildren may keep the pipes open, they
+ * are not waited for. */
+static void serve_child(Child *child, Operation *op)
+{
+    for (bool running = true; running;) {
+        bool stopping = child->killed_at || child->output_too_long || !operation_check(op, NULL);
+        if (stopping)
+            stop_child(child);
+        struct pollfd polls[] = {
+            {.fd = child->pid_fd, .events = POLLIN},
+            {.fd = child->out, .events = POLLIN},
+            {.fd = child->err, .events = POLLIN},
+            {.fd = child->in, .events = POLLOUT},
+            {.fd = stopping ? -1 : operation_cancel_fd(op), .events = POLLIN},
+        };
+        if (poll(polls, G_N_ELEMENTS(polls), poll_timeout(child, op)) < 0)
+            continue;
+        running = !polls[0].revents || (polls[1].revents & POLLIN) || (polls[2].revents & POLLIN);
+        if (polls[1].revents)
+            take_output(child);
+        if (polls[2].revents)
+            take_errors(child);
+        if (polls[3].revents)
+            feed_input(child);
+    }
+}
+
+static int reap(Child *child)
+{
+    int status = 0;
+
+    while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return status;
+}
+
+static void close_child(Child *child)
+{
+    fd_close(&child->in);
+    fd_close(&child->out);
+    fd_close(&child->err);
+    fd_close(&child->pid_fd);
+}
+
+static bool finish(Child *child, Operation *op, int status, CommandResult *ret, GError **error)
+{
+    const char *program = child->command->argv[0];
+    g_autofree char *output = NULL, *errors = NULL;
+    size_t output_size = child->output->len;
+
+    output = g_string_free(child->output, FALSE);
+    errors = g_strchomp(g_string_free(child->errors, FALSE));
+    if (child->output_too_long)
+        return error_set(error, ERROR_INTERNAL, ORIGIN_NONE,
+                         "'%s' printed more than it ever should", program);
+    if (child->killed_at && !operation_check(op, error)) {
+        g_prefix_error(error, "'%s': ", program);
+        return false;
+    }
+    ret->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    ret->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    ret->output = g_steal_pointer(&output);
+    ret->output_size = output_size;
+    ret->errors = g_steal_pointer(&errors);
+    return true;
+}
+
+bool command_run_real(Operation *op, const Command *command, CommandResult *ret, void *data,
+                      GError **error)
+{
+    g_autofree char *path = find_program(command->argv[0]);
+    Child child = {.command = command, .in = -1, .out = -1, .err = -1, .pid_fd = -1};
+
+    if (!path)
+        return error_set(error, ERROR_INTERNAL, ORIGIN_NONE,
+                         "the program '%s' is needed here and not installed", command->argv[0]);
+    if (!operation_check(op, error))
+        return false;
+    if (!spawn(path, command, &child, error)) {
+        close_child(&child);
+        return false;
+    }
+    if (command->input_size == 0)
+        fd_close(&child.in);
+    child.output = g_string_new(NULL);
+    child.errors = g_string_new(NULL);
+    serve_child(&child, op);
+    int status = reap(&child);
+    close_child(&child);
+    return finish(&child, op, status, ret, error);
+}
+
+bool command_run(Operation *op, const Command *command, CommandResult *ret, GError **error)
+{
+    void *data;
+    CommandRunner runner = operation_runner(op, &data);
+    gint64 started = g_get_monotonic_time();
+    bool ran = runner(op, command, ret, data, error);
+
+    log_debug("ran '%s': %s in %" G_GINT64_FORMAT " ms", command->argv[0], ran ? "ended" : "failed",
+              (g_get_monotonic_time() - started) / 1000);
+    return ran;
+}
+
+bool command_run_ok(Operation *op, const Command *command, CommandResult *ret, GError **error)
+{
+    g_auto(CommandResult) result = {0};
+    const char *program = command->argv[0];
+
+    if (!command_run(op, command, &result, error))
+        return false;
+    if (result.signal)
+        return error_set(error, ERROR_INTERNAL, ORIGIN_STORAGE, "%s was ended by signal %d: %s",
+                         program, result.signal, result.errors);
+    if (result.exit_status != 0)
+        return error_set(error, ERROR_INTERNAL, ORIGIN_STORAGE, "%s failed with status %d: %s",
+                         program, result.exit_status, result.errors);
+    if (ret) {
+        *ret = result;
+        result = (CommandResult){0};
+    }
+    return true;
+}
