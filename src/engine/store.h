@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "pool-def.h"
+
+/*
+ * Definitions on disk, in libvirt's layout, so that its folders can be taken over as they are:
+ *
+ *   config_dir/<name>.xml            saved definition, mode 0600
+ *   config_dir/autostart/<name>.xml  link to the absolute path of the above: start at boot
+ *   state_dir/<name>.xml             definition of a running pool
+ *   state_dir/autostarted            pools were autostarted in this boot
+ *   state_dir/driver.pid             locked by the one process that works here
+ *
+ * A file is replaced in one step and on disk when a call returns true. All access is beneath the
+ * two folders, whatever a name holds.
+ *
+ * Calls for different pools may run at the same time; those for one pool are serialised by the
+ * caller.
+ */
+typedef struct Store Store;
+
+typedef enum StoreKind {
+    STORE_CONFIG, /* saved definitions */
+    STORE_STATE,  /* running pools */
+} StoreKind;
+
+/* Makes the folders where they are missing, takes the lock, removes what dead writers left.
+ * Errors: ERROR_OPERATION_INVALID naming the process that has the lock (virtstoraged's lock
+ * counts too); ERROR_SYSTEM. */
+Store *store_open(const char *config_dir, const char *state_dir, GError **error);
+
+/* Gives the lock back. */
+void store_close(Store *store);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_close)
+
+/* A file that was left out of what store_load() returns. */
+typedef struct StoreProblem {
+    char *path;    /* absolute */
+    GError *error; /* why */
+} StoreProblem;
+
+void store_problem_free(StoreProblem *problem);
+
+/* All definitions of a kind, ordered by name: PoolDef elements with a reference each. Broken files
+ * and those whose name isn't their pool's are skipped; each adds a StoreProblem to `problems` (may
+ * be NULL; made by the caller, free function store_problem_free). Logging them is up to the caller.
+ * NULL if the folder itself can't be read. */
+GPtrArray *store_load(Store *store, StoreKind kind, const PoolSchemaList *schemas,
+                      GPtrArray *problems, GError **error);
+
+/* Writes or replaces the file of this definition. */
+bool store_save(Store *store, StoreKind kind, const PoolDef *def, GError **error);
+
+/* Removes the file; one that isn't there is fine. Removing a saved definition removes its
+ * autostart link too.
+ * Errors: STORE_CONFIG: ERROR_INTERNAL "cannot remove config for <name>" as libvirt's;
+ * STORE_STATE: ERROR_SYSTEM. */
+bool store_remove(Store *store, StoreKind kind, const char *name, GError **error);
+
+/* Whether the autostart link of that name leads to the saved definition. */
+bool store_autostart(Store *store, const char *name);
+bool store_set_autostart(Store *store, const char *name, bool autostart, GError **error);
+
+/* Whether pools have yet to be autostarted in this boot: true for one caller per boot, who does it.
+ * A marker that can't be written is logged and counts as written. */
+bool store_claim_autostart(Store *store);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "engine.h" /* WorkFunc */
+
+/*
+ * The threads that do what may take long. Work is queued under a key (a pool);
+ * one key has only a few threads at a time, so that dead storage takes just its
+ * own share: work that hangs goes on counting against its key. Work of one key
+ * starts in the order it came; keys that wait take turns. Threads are made when
+ * needed and end after some idle seconds.
+ *
+ * Thread-safe; work may queue further work.
+ */
+typedef struct Workers Workers;
+
+/* At most `max_threads` in all, `max_per_key` of them for one key. Work without a key shares
+ * half of max_threads. */
+Workers *workers_new(guint max_threads, guint max_per_key);
+
+/* Queues func(data) under `key`, which is only compared, never followed. It runs exactly once,
+ * unless workers_stop() gives up first. */
+void workers_run(Workers *workers, gconstpointer key, WorkFunc func, void *data);
+
+/* How much is queued and running under this key (NULL: work without a key). */
+guint workers_pending(Workers *workers, gconstpointer key);
+
+/* Runs what is queued to its end, but waits `timeout` microseconds at most. Takes the workers:
+ * no other call may follow, only work that is still running may go on to queue more.
+ * True: everything ended. False: something hangs; what hadn't started never will, and the last
+ * hung thread releases the memory should it ever return. Not to be called from work. */
+bool workers_stop(Workers *workers, gint64 timeout);
