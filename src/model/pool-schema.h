@@ -22,16 +22,16 @@ typedef enum SourceElement {
 } SourceElement;
 
 typedef enum PoolSchemaFlag {
-    POOL_HAS_TARGET = 1 << 0,           /* has a <target>; otherwise any is ignored */
-    POOL_TARGET_PATH_REQUIRED = 1 << 1, /* the target path must be given */
-    POOL_NAME_FROM_SOURCE = 1 << 2,     /* pool name and source name stand in for each other */
-    POOL_SOURCE_DIR_ROOT = 1 << 3,      /* an absent source dir is "/" */
-    POOL_HAS_COW = 1 << 4,              /* takes <features><cow/> */
-    POOL_MOUNT_OPTIONS = 1 << 5,        /* takes the fs: namespace */
-    POOL_RBD_OPTIONS = 1 << 6,          /* takes the rbd: namespace */
-    POOL_SOURCE_NAME_STRICT = 1 << 7,   /* <source> without <name> is refused (rbd) */
-    POOL_FREE_EXTENTS = 1 << 8,         /* writes its device with free extents */
-    POOL_VOLUME_NAME_NO_SLASH = 1 << 9, /* volume names are file names */
+    POOL_HAS_TARGET = 1 << 0,             /* has a <target>; otherwise any is ignored */
+    POOL_TARGET_PATH_REQUIRED = 1 << 1,   /* the target path must be given */
+    POOL_NAME_FROM_SOURCE = 1 << 2,       /* pool name and source name stand in for each other */
+    POOL_SOURCE_DIR_ROOT = 1 << 3,        /* an absent source dir is "/" */
+    POOL_HAS_COW = 1 << 4,                /* takes <features><cow/> */
+    POOL_MOUNT_OPTIONS = 1 << 5,          /* takes the fs: namespace */
+    POOL_RBD_OPTIONS = 1 << 6,            /* takes the rbd: namespace */
+    POOL_SOURCE_NAME_STRICT = 1 << 7,     /* <source> without <name> is refused (rbd) */
+    POOL_FREE_EXTENTS = 1 << 8,           /* writes its device with free extents */
+    POOL_VOLUME_NAME_NO_SLASH = 1 << 9,   /* volume names are file names */
     POOL_VOLUME_NEEDS_CAPACITY = 1 << 10, /* capacity 0 is refused */
 } PoolSchemaFlag;
 
@@ -39,20 +39,22 @@ typedef enum PoolSchemaFlag {
 typedef struct FormatTable {
     const char *const *names;
     guint count;
-    int default_id;   /* what an absent element means */
-    int input_first;  /* words before this one are for output only (0: all may be given) */
+    guint output_extra; /* further words behind those, for output only */
+    int default_id;     /* what an absent element means */
+    int input_first;    /* words before this one are for output only (0: all may be given) */
 } FormatTable;
 
 typedef struct PoolSchema {
-    const char *type;         /* the word of <pool type=''> */
-    guint number;             /* libvirt's number of the type, 0–13; the order of lists */
-    guint list_flag;          /* its bit in the list filter */
-    guint takes, requires;    /* SourceElement bits */
-    guint flags;              /* PoolSchemaFlag bits */
+    const char *type;          /* the word of <pool type=''> */
+    guint number;              /* libvirt's number of the type, 0–13; the order of lists */
+    guint list_flag;           /* its bit in the list filter */
+    guint host_rank;           /* its place among the types of the <capabilities> document */
+    guint takes, requires;     /* SourceElement bits */
+    guint flags;               /* PoolSchemaFlag bits */
     const char *target_prefix; /* target path is always this + source name; or NULL */
     const FormatTable *source_formats; /* NULL: no <format> in <source> */
     const FormatTable *volume_formats; /* NULL: no <format> in volumes */
-    bool capability_formats_empty; /* the capabilities document lists no volume format (rbd) */
+    bool capability_formats_empty;     /* the capabilities document lists no volume format (rbd) */
     const char *discover_host_word; /* how discovery's refusal names the type ("netfs"), or NULL */
 } PoolSchema;
 
@@ -65,7 +67,7 @@ typedef struct PoolSchemaList {
 /* NULL when there is none. */
 const PoolSchema *pool_schema_find(const PoolSchemaList *list, const char *type);
 
-/* Index of a word in a table, -1 when unknown. */
+/* Index of a word in a table (without its extra words), -1 when unknown. */
 int format_from_name(const FormatTable *table, const char *name);
 /* Never NULL: out of range is the table's first word. */
 const char *format_name(const FormatTable *table, int id);
