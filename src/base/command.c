@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -24,8 +25,7 @@ typedef struct Child {
     const Command *command;
     pid_t pid;
     int pid_fd;
-    int in, out, err; /* our ends; -1 when closed */
-    size_t input_sent;
+    int out, err; /* our ends; -1 when closed */
     GString *output, *errors;
     bool output_too_long;
     gint64 killed_at; /* when SIGTERM was sent; 0 = not */
@@ -76,50 +76,43 @@ static _Noreturn void become(const char *path, const Command *command, char **en
     for (size_t i = 0; i < command->n_pass_fds; i++)
         fcntl(command->pass_fds[i], F_SETFD, 0);
     execve(path, (char *const *)command->argv, env);
+    (void)!write(2, "cannot be executed", 18);
     _exit(STATUS_EXEC_FAILED);
 }
 
-static bool make_pipes(int in[2], int out[2], int err[2])
+/* What the program reads: a file in memory, so that nobody has to feed it. */
+static int make_input(const Command *command)
 {
-    return pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0;
+    if (command->input_size == 0)
+        return open("/dev/null", O_RDONLY | O_CLOEXEC);
+    autofd int fd = memfd_create("input", MFD_CLOEXEC);
+    if (fd < 0 || !fd_write_at(fd, command->input, command->input_size, 0))
+        return -1;
+    return fd_steal(&fd);
 }
 
 static bool spawn(const char *path, const Command *command, Child *child, GError **error)
 {
     g_auto(GStrv) env = make_environment();
-    int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
-    bool ok = make_pipes(in, out, err);
+    autofd int in = make_input(command);
+    int out[2] = {-1, -1}, err[2] = {-1, -1};
+    bool ok = in >= 0 && pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0;
 
     if (ok)
         child->pid = fork();
     if (ok && child->pid == 0)
-        become(path, command, env, in[0], out[1], err[1]);
+        become(path, command, env, in, out[1], err[1]);
     if (!ok || child->pid < 0)
         error_set_errno(error, ORIGIN_NONE, errno, "cannot start '%s'", path);
-    fd_close(&in[0]);
     fd_close(&out[1]);
     fd_close(&err[1]);
-    child->in = in[1];
     child->out = out[0];
     child->err = err[0];
     if (!ok || child->pid < 0)
         return false;
     setpgid(child->pid, child->pid); /* also here: whoever comes first */
     child->pid_fd = (int)syscall(SYS_pidfd_open, child->pid, 0U);
-    (void)fcntl(child->in, F_SETFL, O_NONBLOCK);
     return true;
-}
-
-static void feed_input(Child *child)
-{
-    const Command *command = child->command;
-    ssize_t put = write(child->in, (const char *)command->input + child->input_sent,
-                        command->input_size - child->input_sent);
-
-    if (put > 0)
-        child->input_sent += (size_t)put;
-    if ((put < 0 && errno != EAGAIN && errno != EINTR) || child->input_sent == command->input_size)
-        fd_close(&child->in);
 }
 
 static void take_output(Child *child)
@@ -195,7 +188,6 @@ static void serve_child(Child *child, Operation *op)
             {.fd = child->pid_fd, .events = POLLIN},
             {.fd = child->out, .events = POLLIN},
             {.fd = child->err, .events = POLLIN},
-            {.fd = child->in, .events = POLLOUT},
             {.fd = stopping ? -1 : operation_cancel_fd(op), .events = POLLIN},
         };
         if (poll(polls, G_N_ELEMENTS(polls), poll_timeout(child, op)) < 0)
@@ -205,8 +197,6 @@ static void serve_child(Child *child, Operation *op)
             take_output(child);
         if (polls[2].revents)
             take_errors(child);
-        if (polls[3].revents)
-            feed_input(child);
     }
 }
 
@@ -214,6 +204,9 @@ static int reap(Child *child)
 {
     int status = 0;
 
+    /* What the program left running goes with it; its own end keeps the group's number ours. */
+    if (child->killed_at)
+        kill(-child->pid, SIGKILL);
     while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
         ;
     return status;
@@ -221,7 +214,6 @@ static int reap(Child *child)
 
 static void close_child(Child *child)
 {
-    fd_close(&child->in);
     fd_close(&child->out);
     fd_close(&child->err);
     fd_close(&child->pid_fd);
@@ -254,7 +246,7 @@ bool command_run_real(Operation *op, const Command *command, CommandResult *ret,
                       GError **error)
 {
     g_autofree char *path = find_program(command->argv[0]);
-    Child child = {.command = command, .in = -1, .out = -1, .err = -1, .pid_fd = -1};
+    Child child = {.command = command, .out = -1, .err = -1, .pid_fd = -1};
 
     if (!path)
         return error_set(error, ERROR_INTERNAL, ORIGIN_NONE,
@@ -265,8 +257,6 @@ bool command_run_real(Operation *op, const Command *command, CommandResult *ret,
         close_child(&child);
         return false;
     }
-    if (command->input_size == 0)
-        fd_close(&child.in);
     child.output = g_string_new(NULL);
     child.errors = g_string_new(NULL);
     serve_child(&child, op);

@@ -39,7 +39,7 @@ int fd_open_beneath(int folder, const char *name, int flags, mode_t mode)
 {
     struct open_how how = {
         .flags = (guint64)(flags | O_CLOEXEC | O_NOCTTY),
-        .mode = flags & (O_CREAT | __O_TMPFILE) ? mode : 0,
+        .mode = (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE ? mode : 0,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
     };
     long fd;
