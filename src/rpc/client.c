@@ -20,7 +20,8 @@
 typedef struct Waiter {
     GList link;
     GCond cond;
-    bool ready; /* there is something for it */
+    bool ready;      /* there is something for it */
+    bool for_events; /* any event makes it ready */
 } Waiter;
 
 typedef struct Call {
@@ -153,6 +154,8 @@ static void flush(RpcClient *client)
 
 static void send_frame(RpcClient *client, const GByteArray *frame)
 {
+    if (client->failure)
+        return;
     g_byte_array_append(client->unsent, frame->data, frame->len);
     flush(client);
 }
@@ -225,7 +228,9 @@ static void take_event(RpcClient *client, const Frame *frame)
     if (client->events.length >= EVENTS_MAX || !decode_event(frame, &event))
         return;
     g_queue_push_tail(&client->events, g_memdup2(&event, sizeof event));
-    g_queue_foreach(&client->waiters, wake_waiter, NULL);
+    for (GList *link = client->waiters.head; link; link = link->next)
+        if (((Waiter *)link->data)->for_events)
+            waiter_set_ready(link->data);
 }
 
 static void take_message(RpcClient *client, const Frame *frame)
@@ -330,17 +335,21 @@ static void wait_for_reader(RpcClient *client, Waiter *waiter, gint64 deadline)
         (void)g_cond_wait_until(&waiter->cond, &client->lock, deadline);
 }
 
-/* Until the waiter is ready, the connection lost or the time over; the lock is held on entry and
- * return. Whoever leaves hands the reading to another waiter. */
+/* Until the waiter is ready, the connection lost or the time over, but looks once at the socket
+ * in any case. The lock is held on entry and return. Whoever leaves hands the reading to another
+ * waiter. */
 static void wait_until(RpcClient *client, Waiter *waiter, gint64 deadline)
 {
+    bool in_time = true;
+
     waiter->link.data = waiter;
     g_queue_push_tail_link(&client->waiters, &waiter->link);
-    while (!waiter->ready && !client->failure && g_get_monotonic_time() < deadline) {
+    while (!waiter->ready && !client->failure && in_time) {
         if (client->reading)
             wait_for_reader(client, waiter, deadline);
         else
             read_once(client, deadline);
+        in_time = g_get_monotonic_time() < deadline;
     }
     g_queue_unlink(&client->waiters, &waiter->link);
     if (!client->reading && client->waiters.head)
@@ -437,26 +446,34 @@ bool rpc_client_call(RpcClient *client, const Program *program, gint32 procedure
     return ok;
 }
 
-RpcEventResult rpc_client_next_event(RpcClient *client, gint64 deadline, RpcEvent *ret,
-                                     GError **error)
+/* The lock is held on entry and return. */
+static void wait_for_event(RpcClient *client, gint64 deadline)
+{
+    Waiter waiter = {.for_events = true};
+    g_cond_init(&waiter.cond);
+    wait_until(client, &waiter, deadline);
+    g_cond_clear(&waiter.cond);
+}
+
+RpcWait rpc_client_next_event(RpcClient *client, gint64 deadline, RpcEvent *ret, GError **error)
 {
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
-    bool waited = false;
+    bool in_time = true;
 
-    /* What has come already is handed out even when the connection is lost meanwhile. */
-    while (!client->events.head) {
-        if (client->failure) {
-            g_propagate_error(error, g_error_copy(client->failure));
-            return RPC_EVENT_LOST;
-        }
-        if (waited && g_get_monotonic_time() >= deadline)
-            return RPC_EVENT_NONE;
+    while (!client->events.head && !client->failure && in_time) {
         wait_for_event(client, deadline);
-        waited = true;
+        in_time = g_get_monotonic_time() < deadline;
     }
+    /* What came before the connection was lost is still handed out. */
     g_autofree RpcEvent *event = g_queue_pop_head(&client->events);
-    *ret = *event;
-    return RPC_EVENT_READY;
+    if (event) {
+        *ret = *event;
+        return RPC_WAIT_EVENT;
+    }
+    if (!client->failure)
+        return RPC_WAIT_TIMEOUT;
+    g_propagate_error(error, g_error_copy(client->failure));
+    return RPC_WAIT_LOST;
 }
 
 void rpc_client_shut(RpcClient *client)

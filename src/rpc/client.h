@@ -46,9 +46,8 @@ typedef struct RpcEvent {
 void rpc_event_clear(RpcEvent *event);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RpcEvent, rpc_event_clear)
 
-typedef enum RpcEventResult { RPC_EVENT_READY, RPC_EVENT_NONE, RPC_EVENT_LOST } RpcEventResult;
+typedef enum RpcWait { RPC_WAIT_EVENT, RPC_WAIT_TIMEOUT, RPC_WAIT_LOST } RpcWait;
 
 /* Takes the oldest event that nobody has taken, waiting for one until `deadline`
- * (g_get_monotonic_time(); G_MAXINT64: for ever). Errors (RPC_EVENT_LOST): ERROR_RPC. */
-RpcEventResult rpc_client_next_event(RpcClient *client, gint64 deadline, RpcEvent *ret,
-                                     GError **error);
+ * (g_get_monotonic_time(); G_MAXINT64: for ever). Errors (RPC_WAIT_LOST): ERROR_RPC. */
+RpcWait rpc_client_next_event(RpcClient *client, gint64 deadline, RpcEvent *ret, GError **error);
