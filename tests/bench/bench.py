@@ -1,0 +1,353 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Benchmarks: each measures both daemons in turn with the same client
+(python3-libvirt) and yields rows for the table. Nothing here passes or fails."""
+
+import argparse
+import contextlib
+import multiprocessing
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+
+import libvirt
+
+import reference
+
+libvirt.registerErrorHandler(lambda data, error: None, None)
+
+QCOW2_HEADER = (b"QFI\xfb" + (3).to_bytes(4, "big") + bytes(12) + (16).to_bytes(4, "big")
+                + (1 << 30).to_bytes(8, "big") + bytes(64) + (4).to_bytes(4, "big")
+                + (104).to_bytes(4, "big") + bytes(8))
+
+
+def clock(action):
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def make_files(folder, count):
+    """A mix: of ten files seven are sparse raw images, two qcow2, one small text."""
+    os.makedirs(folder)
+    handle = os.open(folder, os.O_DIRECTORY)
+    for number in range(count):
+        kind = number % 10
+        fd = os.open(f"volume-{number:07d}", os.O_CREAT | os.O_WRONLY, 0o600, dir_fd=handle)
+        if kind < 7:
+            os.ftruncate(fd, 1 << 20)
+        elif kind < 9:
+            os.write(fd, QCOW2_HEADER + bytes(4096))
+        else:
+            os.write(fd, b"notes\n" * 50)
+        os.close(fd)
+    os.close(handle)
+
+
+class Side:
+    """One daemon with a connection to it."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+        self.name = daemon.name
+        self.connection = libvirt.open(daemon.uri)
+
+    @contextlib.contextmanager
+    def pool(self, folder):
+        xml = (f"<pool type='dir'><name>p-{uuid.uuid4().hex[:8]}</name>"
+               f"<target><path>{folder}</path></target></pool>")
+        pool = self.connection.storagePoolCreateXML(xml, 0)
+        try:
+            yield pool
+        finally:
+            pool.destroy()
+
+
+def volume_xml(name, capacity, form, allocation=None, backing=None, backing_form="qcow2"):
+    allocation = f"<allocation>{allocation}</allocation>" if allocation is not None else ""
+    backing = (f"<backingStore><path>{backing}</path><format type='{backing_form}'/></backingStore>"
+               if backing else "")
+    return (f"<volume><name>{name}</name><capacity>{capacity}</capacity>{allocation}"
+            f"<target><format type='{form}'/></target>{backing}</volume>")
+
+
+def milliseconds(seconds):
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def compare(work, goal, theirs, ours):
+    """A row: medians of both sides and the median of the pairwise ratios."""
+    ratio = statistics.median(a / b for a, b in zip(theirs, ours))
+    return (work, milliseconds(statistics.median(theirs)), milliseconds(statistics.median(ours)),
+            f"{ratio:.1f} × faster", goal)
+
+
+class Bench:
+    def __init__(self, build, scratch, quick):
+        self.scratch = scratch
+        self.quick = quick
+        self.ours = Side(reference.start_cistern(build, scratch))
+        self.theirs = Side(reference.start_libvirt(scratch))
+        self.sides = (self.theirs, self.ours)
+
+    def folder(self, name):
+        return os.path.join(self.scratch, name)
+
+    def idle_memory(self):
+        yield ("memory, idle", f"{self.theirs.daemon.rss() / 1024:.1f} MiB",
+               f"{self.ours.daemon.rss() / 1024:.1f} MiB", "", "≤ 10 MB")
+
+    def refresh_warm(self):
+        count = 5000 if self.quick else 50000
+        folder = self.folder("many")
+        make_files(folder, count)
+        first = {side.name: [] for side in self.sides}
+        again = {side.name: [] for side in self.sides}
+        before = {side.name: side.daemon.rss() for side in self.sides}
+        for turn in range(2 if self.quick else 5):
+            for side in self.sides:
+                started = time.perf_counter()
+                with side.pool(folder) as pool:
+                    first[side.name].append(time.perf_counter() - started)
+                    again[side.name].append(clock(pool.refresh))
+                    if turn == 0:
+                        grown = (side.daemon.rss() - before[side.name]) * 1024 / count
+                        before[side.name] = grown
+        yield compare(f"refresh, {count:,} mixed files, first time", "≥ 4 ×", first["libvirt"],
+                      first["cistern"])
+        yield compare(f"refresh, {count:,} mixed files, nothing changed", "≥ 15 ×",
+                      again["libvirt"], again["cistern"])
+        yield ("memory, per listed volume (growth of the process)", f"{before['libvirt']:.0f} B",
+               f"{before['cistern']:.0f} B", "", "≤ 400 B")
+
+    def refresh_cold(self):
+        count = 5000 if self.quick else 50000
+        folder = self.folder("many")
+        if not os.path.exists(folder):
+            make_files(folder, count)
+        times = {side.name: [] for side in self.sides}
+        for _ in range(1 if self.quick else 3):
+            for side in self.sides:
+                with side.pool(folder):
+                    pass
+                subprocess.run(["sync"], check=True)
+                with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as out:
+                    out.write("3\n")
+                started = time.perf_counter()
+                with side.pool(folder):
+                    times[side.name].append(time.perf_counter() - started)
+        yield compare(f"refresh, {count:,} mixed files, caches dropped", "≥ 20 ×",
+                      times["libvirt"], times["cistern"])
+
+    def lookup_under_load(self):
+        worst = {}
+        for side in self.sides:
+            folder = self.folder(f"busy-{side.name}")
+            make_files(folder, 10000)
+            with side.pool(folder) as pool:
+                pool.createXML(volume_xml("source", 256 << 20, "raw", 0), 0)
+                with open(os.path.join(folder, "source"), "r+b") as source:
+                    source.write(os.urandom(64 << 20))
+                pool.refresh()
+                worst[side.name] = self.worst_lookup(side, pool)
+            shutil.rmtree(folder)
+        yield ("worst look-up while a pool of 10,000 is refreshed and cloned into",
+               milliseconds(worst["libvirt"]), milliseconds(worst["cistern"]),
+               f"{worst['libvirt'] / worst['cistern']:.0f} × faster", "≤ 5 ms")
+
+    def worst_lookup(self, side, pool):
+        queue = multiprocessing.Queue()
+        watcher = multiprocessing.Process(target=look_up, args=(
+            side.daemon.uri, pool.name(), 2 if self.quick else 6, queue))
+        stop = threading.Event()
+
+        def load(action):
+            connection = libvirt.open(side.daemon.uri)
+            mine = connection.storagePoolLookupByName(pool.name())
+            turn = 0
+            while not stop.is_set():
+                try:
+                    action(mine, turn)
+                except libvirt.libvirtError:
+                    pass # the other side refuses a refresh while it clones
+                turn += 1
+            connection.close()
+
+        def clone(mine, turn):
+            source = mine.storageVolLookupByName("source")
+            made = mine.createXMLFrom(volume_xml(f"clone-{turn}", 256 << 20, "raw"), source, 0)
+            made.delete()
+
+        threads = [threading.Thread(target=load, args=(lambda mine, turn: mine.refresh(),)),
+                   threading.Thread(target=load, args=(clone,))]
+        for thread in threads:
+            thread.start()
+        watcher.start()
+        result = queue.get()
+        watcher.join()
+        stop.set()
+        for thread in threads:
+            thread.join()
+        return result
+
+    def create_qcow2(self):
+        rounds = 10 if self.quick else 60
+        for backed in (False, True):
+            times = {side.name: [] for side in self.sides}
+            with contextlib.ExitStack() as stack:
+                pools = {}
+                for side in self.sides:
+                    folder = self.folder(f"create-{side.name}-{backed}")
+                    os.makedirs(folder)
+                    pools[side.name] = stack.enter_context(side.pool(folder))
+                    pools[side.name].createXML(volume_xml("base", 1 << 30, "qcow2", 0), 0)
+                for number in range(rounds):
+                    for side in self.sides:
+                        pool = pools[side.name]
+                        backing = pool.storageVolLookupByName("base").path() if backed else None
+                        xml = volume_xml(f"v{number}", 10 << 30, "qcow2", 0, backing)
+                        times[side.name].append(clock(lambda: pool.createXML(xml, 0)))
+            kind = "on a backing file" if backed else "plain"
+            yield compare(f"create a qcow2 volume, {kind}", "≥ 10 ×", times["libvirt"],
+                          times["cistern"])
+
+    def clone(self):
+        for filesystem, goal in (("ext4", "≥ 3 ×"), ("xfs", "≥ 100 ×"), ("btrfs", "≥ 100 ×")):
+            with loop_mount(self.scratch, filesystem) as folder:
+                yield from self.clone_on(filesystem, folder, goal)
+
+    def clone_on(self, filesystem, folder, goal):
+        times = {side.name: [] for side in self.sides}
+        source = os.path.join(folder, "source")
+        with open(source, "wb") as out:
+            for piece in range(8):
+                out.seek(piece * (256 << 20))
+                out.write(os.urandom(64 << 20))
+            out.truncate(2 << 30)
+        subprocess.run(["sync"], check=True)
+        with contextlib.ExitStack() as stack:
+            pools = [(side, stack.enter_context(side.pool(folder))) for side in self.sides]
+            for turn in range(1 if self.quick else 3):
+                for side, pool in pools:
+                    pool.refresh()
+                    origin = pool.storageVolLookupByName("source")
+                    xml = volume_xml(f"clone-{side.name}-{turn}", 2 << 30, "raw", 0)
+                    times[side.name].append(
+                        clock(lambda: pool.createXMLFrom(xml, origin, 0)))
+                    pool.refresh()
+                    pool.storageVolLookupByName(f"clone-{side.name}-{turn}").delete()
+                    subprocess.run(["sync"], check=True)
+        yield compare(f"clone 2 GiB raw holding 512 MiB, {filesystem}", goal, times["libvirt"],
+                      times["cistern"])
+
+    def scale(self):
+        for count in (1000, 10000) if self.quick else (1000, 10000, 100000, 1000000):
+            folder = self.folder(f"scale-{count}")
+            make_files(folder, count)
+            before = self.ours.daemon.rss()
+            started = time.perf_counter()
+            with self.ours.pool(folder) as pool:
+                first = time.perf_counter() - started
+                memory = (self.ours.daemon.rss() - before) * 1024 / count
+                again = statistics.median(clock(pool.refresh) for _ in range(3))
+                lookup = statistics.median(
+                    clock(lambda: pool.storageVolLookupByName(f"volume-{count // 2:07d}"))
+                    for _ in range(500))
+            shutil.rmtree(folder)
+            yield (f"{count:,}", milliseconds(first), milliseconds(again),
+                   f"{first / count * 1e6:.1f} µs", f"{again / count * 1e6:.1f} µs",
+                   f"{lookup * 1e6:.0f} µs", f"{memory:.0f} B")
+
+    def close(self):
+        for side in self.sides:
+            side.connection.close()
+            side.daemon.stop()
+
+
+def look_up(uri, pool_name, seconds, queue):
+    """Runs in a process of its own: looks one volume up again and again, reports the worst."""
+    connection = libvirt.open(uri)
+    pool = connection.storagePoolLookupByName(pool_name)
+    until = time.perf_counter() + seconds
+    worst = 0
+    while time.perf_counter() < until:
+        worst = max(worst, clock(lambda: pool.storageVolLookupByName("volume-0005000")))
+        time.sleep(0.001)
+    queue.put(worst)
+
+
+@contextlib.contextmanager
+def loop_mount(scratch, filesystem):
+    image = os.path.join(scratch, f"{filesystem}.img")
+    target = os.path.join(scratch, f"on-{filesystem}")
+    os.makedirs(target)
+    with open(image, "wb") as out:
+        out.truncate(8 << 30)
+    subprocess.run([f"mkfs.{filesystem}", "-q", image], check=True)
+    subprocess.run(["mount", "-o", "loop", image, target], check=True)
+    try:
+        yield target
+    finally:
+        subprocess.run(["umount", target], check=True)
+        os.unlink(image)
+        os.rmdir(target)
+
+
+COMPARED = ("idle_memory", "refresh_warm", "refresh_cold", "lookup_under_load", "create_qcow2",
+            "clone")
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def write_into(path, text):
+    with open(path, encoding="utf-8") as old:
+        head, _, rest = old.read().partition(BEGIN)
+        tail = rest.partition(END)[2]
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(f"{head}{BEGIN}\n{text}{END}{tail}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    parser.add_argument("--quick", action="store_true", help="small numbers, to try the benchmark")
+    parser.add_argument("--write", metavar="FILE", help="put the tables into this document")
+    parser.add_argument("--only", action="append", metavar="NAME",
+                        choices=COMPARED + ("scale",), help="run just this one")
+    options = parser.parse_args()
+    wanted = options.only or COMPARED + ("scale",)
+    scratch = tempfile.mkdtemp(prefix="cistern-bench.")
+    bench = Bench(options.build, scratch, options.quick)
+    rows, scale = [], []
+    try:
+        for name in wanted:
+            for row in getattr(bench, name)():
+                (scale if name == "scale" else rows).append(row)
+                print(" | ".join(row), file=sys.stderr, flush=True)
+    finally:
+        bench.close()
+        shutil.rmtree(scratch, ignore_errors=True)
+    text = ""
+    if rows:
+        text += table(("work", "libvirt 9.0", "cistern", "median of ratios", "goal"), rows)
+    if scale:
+        text += "\n" + table(("files", "first refresh", "refresh, nothing changed",
+                              "first, per file", "again, per file", "look-up",
+                              "memory per volume"), scale)
+    print(text)
+    if options.write:
+        write_into(options.write, text)
+
+
+if __name__ == "__main__":
+    main()
