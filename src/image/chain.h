@@ -9,16 +9,23 @@
 #define IMAGE_CHAIN_DEPTH_MAX 200 /* as qemu refuses to go deeper in practice */
 
 typedef struct ImageLink {
-    char *path;    /* absolute path, or the string as it is for remote images */
+    char *path; /* absolute path, or the string as it is for remote images */
     ImageInfo info;
     guint64 size;  /* bytes of the file */
     char *problem; /* missing, unreadable, loop, too deep; the chain ends there. Or NULL */
+    int errnum;    /* why the file can't be opened or read, else 0 */
 } ImageLink;
 
 void image_link_free(ImageLink *link);
 
+/* Opens an image for reading: regular files and block devices only, without waiting for anything.
+ * *ret_size is its length in bytes. Returns -1 with ERROR_SYSTEM. */
+int image_open(const char *path, guint64 *ret_size, GError **error);
+
 /* Follows backing files from `path`. Element 0 is the image itself. The chain always has at least
- * one element; what stops it is in the last element's `problem`. */
+ * one element; what stops it is in the last element's `problem`. A backing file whose format its
+ * overlay gives as raw is not probed: its content must not choose how it is read. Images that are
+ * not local files end the chain without being opened. Elements are ImageLink, freed with it. */
 GPtrArray *image_chain_read(const char *path, Operation *op);
 
 /* Refuses a backing file that can't serve: unreadable, chain with a loop, deeper than allowed, or

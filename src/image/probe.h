@@ -14,24 +14,26 @@ typedef struct Reader Reader;
 
 /* What a header says. Strings are owned; image_info_clear() frees them. */
 typedef struct ImageInfo {
-    ImageFormat format;      /* RAW when nothing matched */
-    guint64 capacity;        /* bytes; 0 = the header gives none, use the file's size */
-    char *backing;           /* as the header has it, or NULL */
-    int backing_format;      /* ImageFormat, or -1 when the header gives none */
-    char *data_file;         /* qcow2 external data file, as the header has it */
+    ImageFormat format; /* RAW when nothing matched */
+    guint64 capacity;   /* bytes; 0 = the header gives none, use the file's size */
+    char *backing;      /* as the header has it, or NULL */
+    int backing_format; /* ImageFormat, or -1 when the header gives none: probe the file then.
+                         * RAW for a word that is not known here */
+    char *backing_format_name; /* that word, as the header has it, or NULL */
+    char *data_file;           /* qcow2 external data file, as the header has it */
     EncryptionFormat encryption;
-    guint64 payload_offset;  /* bytes of a LUKS header before the data; capacity excludes it */
-    guint qcow2_version;     /* 2, 3, or 0 */
-    guint64 cluster_size;    /* bytes, 0 = not applicable */
-    guint features;          /* VolumeFeature bits */
-    bool dirty, corrupt;     /* qcow2 incompatible bits 0, 1 */
-    char *problem;           /* what is wrong with a header that was recognised but makes no sense */
+    guint64 payload_offset; /* bytes of a LUKS header before the data; capacity excludes it */
+    guint qcow2_version;    /* 2, 3, or 0 */
+    guint64 cluster_size;   /* bytes, 0 = not applicable */
+    guint features;         /* VolumeFeature bits */
+    bool dirty, corrupt;    /* qcow2 incompatible bits 0, 1 */
+    char *problem;          /* what is wrong with a header that was recognised but makes no sense */
 } ImageInfo;
 
 void image_info_clear(ImageInfo *info);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImageInfo, image_info_clear)
 
-#define IMAGE_HEADER_SIZE 33280 /* no prober looks beyond, but for vhdx (a second window) */
+#define IMAGE_HEADER_SIZE 33280 /* no prober looks beyond, but for vhdx and LUKS2 metadata */
 
 /* Probes an open image. `size` is the file's or device's size. Reads as little as it can: one
  * small read decides for most files. False only when reading fails (errno in the error); an image
@@ -42,8 +44,10 @@ bool image_probe_fd(int fd, guint64 size, ImageInfo *ret, GError **error);
 void image_probe_buffer(const guint8 *bytes, gsize length, guint64 size, ImageInfo *ret);
 
 /* Copies what a document shows (format, capacity, encryption, compat, cluster size, features,
- * backing path and format) into a volume of `file_size` bytes. The backing path is made absolute
- * against `folder`, the image's own folder. */
+ * backing path and format, problem) into a volume of `file_size` bytes whose fields for these are
+ * unset; strings are allocated. The backing path is made absolute against `folder`, the image's
+ * own folder. A backing format that the header leaves open becomes raw; who can open the backing
+ * file probes it and sets a better one. */
 void image_info_apply(const ImageInfo *info, guint64 file_size, const char *folder,
                       VolumeDef *volume);
 

@@ -15,12 +15,12 @@ typedef enum Qcow2Preallocation {
 } Qcow2Preallocation;
 
 typedef struct Qcow2Options {
-    guint64 capacity;       /* bytes; rounded up to 512 */
-    guint version;          /* 2 (compat 0.10) or 3 (compat 1.1) */
-    guint64 cluster_size;   /* bytes, a power of two in 512 … 2 MiB; 0 = 65536 */
-    bool lazy_refcounts;    /* version 3 only */
-    bool extended_l2;       /* version 3 only, clusters of at least 16 KiB */
-    const char *backing;    /* as it goes into the header, at most 1023 bytes; NULL = none */
+    guint64 capacity;           /* bytes; rounded up to 512 */
+    guint version;              /* 2 (compat 0.10) or 3 (compat 1.1) */
+    guint64 cluster_size;       /* bytes, a power of two in 512 … 2 MiB; 0 = 65536 */
+    bool lazy_refcounts;        /* version 3 only */
+    bool extended_l2;           /* version 3 only, clusters of at least 16 KiB */
+    const char *backing;        /* as it goes into the header, at most 1023 bytes; NULL = none */
     const char *backing_format; /* word for the header; required with backing */
     Qcow2Preallocation preallocation; /* not with backing */
 } Qcow2Options;

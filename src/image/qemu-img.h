@@ -8,12 +8,12 @@
 typedef struct QemuImgCreate {
     const char *format;
     const char *path;
-    guint64 capacity;        /* bytes; 0 with backing = as the backing file */
+    guint64 capacity; /* bytes; 0 with backing = as the backing file */
     const char *backing, *backing_format;
     const char *preallocation; /* "metadata", "falloc", or NULL */
     bool nocow;
-    const char *compat;      /* or NULL */
-    guint64 cluster_size;    /* 0 = the tool's */
+    const char *compat;   /* or NULL */
+    guint64 cluster_size; /* 0 = the tool's */
     guint features;
 } QemuImgCreate;
 
