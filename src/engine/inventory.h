@@ -35,12 +35,16 @@ VolumeDef *volume_record_unpack(const VolumeRecord *record, const char *target_p
 /* Key and path, derived from `target_path` where the record holds none. Free with g_free(). */
 char *volume_record_key(const VolumeRecord *record, const char *target_path);
 char *volume_record_path(const VolumeRecord *record, const char *target_path);
-gsize volume_record_memory(const VolumeRecord *record); /* bytes */
+/* What the record itself holds; NULL where it is derived. Borrowed. */
+const char *volume_record_own_key(const VolumeRecord *record);
+const char *volume_record_own_path(const VolumeRecord *record);
+gsize volume_record_memory(const VolumeRecord *record); /* bytes, the allocator's share included */
 
 guint64 inventory_count(const Inventory *inventory);
 const char *inventory_target_path(const Inventory *inventory);
 
-/* A reference, or NULL. */
+/* A reference, or NULL. A key or path that several volumes claim finds the last of them by name;
+ * a derived one comes before a claimed one. */
 VolumeRecord *inventory_find(const Inventory *inventory, const char *name);
 VolumeRecord *inventory_find_key(const Inventory *inventory, const char *key);
 VolumeRecord *inventory_find_path(const Inventory *inventory, const char *path);
@@ -55,6 +59,9 @@ void inventory_foreach(const Inventory *inventory, const char *after, InventoryV
 Inventory *inventory_with(const Inventory *inventory, VolumeRecord *record);
 Inventory *inventory_without(const Inventory *inventory, const char *name);
 
-/* A snapshot of these records, in any order; takes over the references. Of two records with the
- * same name the later is kept. */
+/* A snapshot of these records, in any order; takes over the references (the array stays the
+ * caller's and is reordered). Of two records with the same name the later is kept. */
 Inventory *inventory_build(const char *target_path, VolumeRecord **records, guint64 count);
+
+/* Bytes that the snapshot takes for itself, shared nodes and records included. Walks all of it. */
+guint64 inventory_memory(const Inventory *inventory);

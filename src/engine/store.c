@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "draft.h"
+#include "errors.h"
+#include "fd.h"
+#include "log.h"
+#include "units.h"
+
+#define SUFFIX           ".xml"
+#define LOCK_FILE        "driver.pid" /* libvirt's name for it, so that the two exclude each other */
+#define AUTOSTART_FOLDER "autostart"
+#define AUTOSTART_MARKER "autostarted"
+#define FILE_LIMIT       (4 * 1024 * 1024) /* bytes; far above any definition */
+
+struct Store {
+    char *paths[2]; /* absolute; by StoreKind */
+    int folders[2];
+    int lock;
+};
+
+/* What differs between saved definitions and those of running pools. */
+static const struct {
+    char *(*format)(const PoolDef *def);
+    ErrorCode mismatch_code;
+    const char *mismatch; /* of "… '<path>' does not match pool name '<name>'" */
+} kinds[] = {
+    [STORE_CONFIG] = {pool_def_format_config, ERROR_XML, "Storage pool config filename"},
+    [STORE_STATE] = {pool_def_format_state, ERROR_INTERNAL, "Storage pool state file"},
+};
+
+/* ---- opening and the lock ---- */
+
+static bool open_folder(const char *path, char **ret_path, int *ret_fd, GError **error)
+{
+    g_autofree char *absolute = g_canonicalize_filename(path, NULL);
+
+    if (g_mkdir_with_parents(absolute, 0700) < 0)
+        return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot make the folder '%s'",
+                               absolute);
+    *ret_fd = fd_open_folder(absolute);
+    if (*ret_fd < 0)
+        return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot open the folder '%s'",
+                               absolute);
+    *ret_path = g_steal_pointer(&absolute);
+    return true;
+}
+
+/* Whole-file lock of this open file: it also collides with the lock that libvirt's daemons take
+ * with fcntl(). */
+static bool lock_file(int fd)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+static bool report_locked(Store *store, int fd, GError **error)
+{
+    char text[24] = "";
+    guint64 pid;
+
+    if (fd_read_at(fd, text, sizeof text - 1, 0) > 0 &&
+        number_parse(g_strstrip(text), G_MAXINT, &pid))
+        return error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
+                         "process %" G_GUINT64_FORMAT " works with the state folder '%s'; stop it "
+                         "first or use another folder",
+                         pid, store->paths[STORE_STATE]);
+    return error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
+                     "another process works with the state folder '%s'; stop it first or use "
+                     "another folder",
+                     store->paths[STORE_STATE]);
+}
+
+/* True if the name still leads to the open file: libvirt removes its lock file at the end. */
+static bool is_same_file(int folder, const char *name, int fd)
+{
+    struct stat named, opened;
+
+    return fstat(fd, &opened) == 0 && fstatat(folder, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+}
+
+static bool write_pid(int fd)
+{
+    char text[24];
+    int length = g_snprintf(text, sizeof text, "%d\n", (int)getpid());
+
+    return ftruncate(fd, 0) == 0 && fd_write_at(fd, text, (size_t)length, 0);
+}
+
+static bool take_lock(Store *store, GError **error)
+{
+    int folder = store->folders[STORE_STATE];
+    autofd int fd = -1;
+
+    do {
+        fd_close(&fd);
+        fd = fd_open_beneath(folder, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0644);
+        if (fd < 0)
+            return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot open '%s/" LOCK_FILE "'",
+                                   store->paths[STORE_STATE]);
+        if (!lock_file(fd))
+            return errno == EAGAIN || errno == EACCES
+                       ? report_locked(store, fd, error)
+                       : error_set_errno(error, ORIGIN_STORAGE, errno,
+                                         "cannot lock '%s/" LOCK_FILE "'",
+                                         store->paths[STORE_STATE]);
+    } while (!is_same_file(folder, LOCK_FILE, fd));
+
+    if (!write_pid(fd))
+        return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write '%s/" LOCK_FILE "'",
+                               store->paths[STORE_STATE]);
+    store->lock = fd_steal(&fd);
+    return true;
+}
+
+static void sweep(Store *store)
+{
+    autofd int links =
+        fd_open_beneath(store->folders[STORE_CONFIG], AUTOSTART_FOLDER, O_RDONLY | O_DIRECTORY, 0);
+
+    draft_sweep(store->folders[STORE_CONFIG]);
+    draft_sweep(store->folders[STORE_STATE]);
+    if (links >= 0)
+        draft_sweep(links);
+}
+
+Store *store_open(const char *config_dir, const char *state_dir, GError **error)
+{
+    g_autoptr(Store) store = g_new0(Store, 1);
+    const char *paths[] = {[STORE_CONFIG] = config_dir, [STORE_STATE] = state_dir};
+
+    store->folders[STORE_CONFIG] = store->folders[STORE_STATE] = store->lock = -1;
+    for (StoreKind kind = STORE_CONFIG; kind <= STORE_STATE; kind++)
+        if (!open_folder(paths[kind], &store->paths[kind], &store->folders[kind], error))
+            return NULL;
+    if (!take_lock(store, error))
+        return NULL;
+    sweep(store);
+    return g_steal_pointer(&store);
+}
+
+void store_close(Store *store)
+{
+    if (!store)
+        return;
+    for (StoreKind kind = STORE_CONFIG; kind <= STORE_STATE; kind++) {
+        fd_close(&store->folders[kind]);
+        g_free(store->paths[kind]);
+    }
+    fd_close(&store->lock);
+    g_free(store);
+}
+
+/* ---- loading ---- */
+
+void store_problem_free(StoreProblem *problem)
+{
+    if (!problem)
+        return;
+    g_free(problem->path);
+    g_clear_error(&problem->error);
+    g_free(problem);
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The names of definition files, in order; NULL with errno. */
+static GPtrArray *list_files(int folder)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    autofd int fd = fd_open_beneath(folder, ".", O_RDONLY | O_DIRECTORY, 0);
+    DIR *entries = fd >= 0 ? fdopendir(fd) : NULL;
+    struct dirent *entry;
+
+    if (!entries)
+        return NULL;
+    fd_steal(&fd);
+    while (errno = 0, (entry = readdir(entries)))
+        if (g_str_has_suffix(entry->d_name, SUFFIX))
+            g_ptr_array_add(names, g_strdup(entry->d_name));
+    int status = errno;
+    closedir(entries);
+    errno = status;
+    if (status != 0)
+        return NULL;
+    g_ptr_array_sort(names, compare_strings);
+    return g_steal_pointer(&names);
+}
+
+static bool is_file_of(const char *file, const char *name)
+{
+    gsize length = strlen(name);
+
+    return strncmp(file, name, length) == 0 && strcmp(file + length, SUFFIX) == 0;
+}
+
+static PoolDef *load_file(Store *store, StoreKind kind, const char *file,
+                          const PoolSchemaList *schemas, GError **error)
+{
+    g_autofree char *text = fd_read_file_at(store->folders[kind], file, FILE_LIMIT, NULL);
+    if (!text) {
+        error_set_errno(error, ORIGIN_STORAGE, errno, "cannot read '%s/%s'", store->paths[kind],
+                        file);
+        return NULL;
+    }
+    g_autoptr(PoolDef) def = pool_def_parse_file(text, schemas, error);
+    if (!def)
+        return NULL;
+    if (!is_file_of(file, def->name)) {
+        error_set(error, kinds[kind].mismatch_code, ORIGIN_STORAGE,
+                  "%s '%s/%s' does not match pool name '%s'", kinds[kind].mismatch,
+                  store->paths[kind], file, def->name);
+        return NULL;
+    }
+    return g_steal_pointer(&def);
+}
+
+/* Takes over the error. */
+static void add_problem(GPtrArray *problems, const char *folder, const char *file, GError *error)
+{
+    StoreProblem *problem = g_new(StoreProblem, 1);
+
+    *problem = (StoreProblem){g_build_filename(folder, file, NULL), error};
+    if (problems)
+        g_ptr_array_add(problems, problem);
+    else
+        store_problem_free(problem);
+}
+
+GPtrArray *store_load(Store *store, StoreKind kind, const PoolSchemaList *schemas,
+                      GPtrArray *problems, GError **error)
+{
+    g_autoptr(GPtrArray) files = list_files(store->folders[kind]);
+    g_autoptr(GPtrArray) defs = g_ptr_array_new_with_free_func((GDestroyNotify)pool_def_unref);
+
+    if (!files) {
+        error_set_errno(error, ORIGIN_STORAGE, errno, "cannot read the folder '%s'",
+                        store->paths[kind]);
+        return NULL;
+    }
+    for (guint i = 0; i < files->len; i++) {
+        const char *file = g_ptr_array_index(files, i);
+        GError *problem = NULL;
+        PoolDef *def = load_file(store, kind, file, schemas, &problem);
+        if (def)
+            g_ptr_array_add(defs, def);
+        else
+            add_problem(problems, store->paths[kind], file, problem);
+    }
+    return g_steal_pointer(&defs);
+}
+
+/* ---- saving and removing ---- */
+
+/* The file of a pool; NULL for a name that would lead out of the folder. */
+static char *file_of(const char *name, GError **error)
+{
+    if (*name != '\0' && !strchr(name, '/'))
+        return g_strconcat(name, SUFFIX, NULL);
+    error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_STORAGE, "'%s' can't be the name of a pool",
+              name);
+    return NULL;
+}
+
+static bool write_file(int folder, const char *file, const char *text, GError **error)
+{
+    autodraft Draft draft = DRAFT_INIT;
+
+    if (!draft_create(folder, 0600, &draft, error))
+        return false;
+    if (!fd_write_at(draft.fd, text, strlen(text), 0))
+        return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write its content");
+    return draft_publish(&draft, file, true, error);
+}
+
+bool store_save(Store *store, StoreKind kind, const PoolDef *def, GError **error)
+{
+    g_autofree char *text = kinds[kind].format(def);
+    g_autofree char *file = file_of(def->name, error);
+
+    if (!file)
+        return false;
+    if (write_file(store->folders[kind], file, text, error))
+        return true;
+    error_add_context(error, "cannot save '%s/%s': ", store->paths[kind], file);
+    return false;
+}
+
+static bool flush_folder(int folder)
+{
+    return fsync(folder) == 0 || errno == EINVAL;
+}
+
+/* Removes a name and sees to it that it stays removed. Fine if there is none. Errno. */
+static bool remove_name(int folder, const char *file)
+{
+    if (unlinkat(folder, file, 0) == 0)
+        return flush_folder(folder);
+    return errno == ENOENT;
+}
+
+bool store_remove(Store *store, StoreKind kind, const char *name, GError **error)
+{
+    g_autofree char *file = file_of(name, error);
+
+    if (!file)
+        return false;
+    /* First: a link that outlived its definition would come to life with the next of that name. */
+    if (kind == STORE_CONFIG && !store_set_autostart(store, name, false, error))
+        return false;
+    if (remove_name(store->folders[kind], file))
+        return true;
+    if (kind == STORE_CONFIG)
+        return error_set(error, ERROR_INTERNAL, ORIGIN_STORAGE, "cannot remove config for %s",
+                         name);
+    return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot remove '%s/%s'",
+                           store->paths[kind], file);
+}
+
+/* ---- autostart ---- */
+
+/* The folder of links, made if that is asked for. -1 with errno. */
+static int open_links(Store *store, bool make)
+{
+    int folder = store->folders[STORE_CONFIG];
+
+    if (make && mkdirat(folder, AUTOSTART_FOLDER, 0755) == 0 && !flush_folder(folder))
+        return -1;
+    return fd_open_beneath(folder, AUTOSTART_FOLDER, O_RDONLY | O_DIRECTORY, 0);
+}
+
+/* Whether the link leads to the saved definition, on whatever way. */
+static bool leads_to_definition(Store *store, int links, const char *file)
+{
+    struct stat linked, saved;
+
+    return fstatat(links, file, &linked, 0) == 0 &&
+           fstatat(store->folders[STORE_CONFIG], file, &saved, 0) == 0 &&
+           linked.st_dev == saved.st_dev && linked.st_ino == saved.st_ino;
+}
+
+bool store_autostart(Store *store, const char *name)
+{
+    g_autofree char *file = file_of(name, NULL);
+    autofd int links = open_links(store, false);
+
+    return file && links >= 0 && leads_to_definition(store, links, file);
+}
+
+/* A stale link is replaced; whatever else has the name stays. Errno. */
+static bool make_link(Store *store, int links, const char *file)
+{
+    g_autofree char *target = g_build_filename(store->paths[STORE_CONFIG], file, NULL);
+    struct stat st;
+
+    if (leads_to_definition(store, links, file))
+        return true;
+    if (fstatat(links, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode) &&
+        unlinkat(links, file, 0) < 0)
+        return false;
+    return symlinkat(target, links, file) == 0 && flush_folder(links);
+}
+
+bool store_set_autostart(Store *store, const char *name, bool autostart, GError **error)
+{
+    g_autofree char *file = file_of(name, error);
+
+    if (!file)
+        return false;
+    autofd int links = open_links(store, autostart);
+    if (links < 0 && !autostart && errno == ENOENT)
+        return true;
+    if (links >= 0 && (autostart ? make_link(store, links, file) : remove_name(links, file)))
+        return true;
+    return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot %s '%s/" AUTOSTART_FOLDER "/%s'",
+                           autostart ? "make the link" : "remove", store->paths[STORE_CONFIG],
+                           file);
+}
+
+/* Changes with every boot; empty where the system doesn't tell. */
+static char *boot_id(void)
+{
+    char *id = NULL;
+
+    if (!g_file_get_contents("/proc/sys/kernel/random/boot_id", &id, NULL, NULL))
+        return g_strdup("");
+    return g_strstrip(id);
+}
+
+/* libvirt's marker is empty: it lies in a folder that doesn't outlive the boot. Ours may, and so
+ * says which boot it is of. */
+bool store_claim_autostart(Store *store)
+{
+    int folder = store->folders[STORE_STATE];
+    g_autofree char *boot = boot_id();
+    g_autofree char *marker = fd_read_file_at(folder, AUTOSTART_MARKER, 256, NULL);
+    g_autoptr(GError) error = NULL;
+
+    if (marker && (*g_strstrip(marker) == '\0' || strcmp(marker, boot) == 0))
+        return false;
+    if (!write_file(folder, AUTOSTART_MARKER, boot, &error))
+        log_warning("pools may be autostarted again: cannot write '%s/" AUTOSTART_MARKER "': %s",
+                    store->paths[STORE_STATE], error->message);
+    return true;
+}

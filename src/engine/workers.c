@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "workers.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+#include "log.h"
+
+#define IDLE_SECONDS 5
+/* Enough for XML of the depth that is let in and for io buffers, which are on the heap. */
+#define STACK_SIZE (1024 * 1024)
+
+typedef struct Work {
+    WorkFunc func;
+    void *data;
+} Work;
+
+/* The work of one key. Exists while there is any. */
+typedef struct Lane {
+    gconstpointer key;
+    guint limit;
+    guint running;
+    GQueue queue; /* of Work */
+    bool is_ready;
+    GList ready; /* its place in Workers.ready: may start work, waits for its turn */
+} Lane;
+
+struct Workers {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;  /* an idle thread shall look */
+    pthread_cond_t ended; /* a thread has ended */
+    guint max_threads, max_per_key;
+    GHashTable *lanes; /* key → Lane */
+    GQueue ready;      /* of Lane, taking turns */
+    guint threads, idle;
+    bool stopping;  /* threads end when there is nothing to do */
+    bool abandoned; /* nobody waits any more: the last thread releases all */
+};
+
+Workers *workers_new(guint max_threads, guint max_per_key)
+{
+    Workers *workers = g_new0(Workers, 1);
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&workers->lock, NULL);
+    pthread_cond_init(&workers->wake, &attributes);
+    pthread_cond_init(&workers->ended, &attributes);
+    pthread_condattr_destroy(&attributes);
+    workers->max_threads = MAX(max_threads, 1);
+    workers->max_per_key = MAX(max_per_key, 1);
+    workers->lanes = g_hash_table_new(NULL, NULL);
+    g_queue_init(&workers->ready);
+    return workers;
+}
+
+static void lane_free(Lane *lane)
+{
+    g_queue_clear_full(&lane->queue, g_free);
+    g_free(lane);
+}
+
+static void workers_free(Workers *workers)
+{
+    GHashTableIter iter;
+    void *lane;
+
+    g_hash_table_iter_init(&iter, workers->lanes);
+    while (g_hash_table_iter_next(&iter, NULL, &lane))
+        lane_free(lane);
+    g_hash_table_unref(workers->lanes);
+    pthread_cond_destroy(&workers->wake);
+    pthread_cond_destroy(&workers->ended);
+    pthread_mutex_destroy(&workers->lock);
+    g_free(workers);
+}
+
+/* ---- lanes; all with the lock held ---- */
+
+static Lane *get_lane(Workers *workers, gconstpointer key)
+{
+    Lane *lane = g_hash_table_lookup(workers->lanes, key);
+
+    if (lane)
+        return lane;
+    lane = g_new0(Lane, 1);
+    lane->key = key;
+    lane->limit = key ? workers->max_per_key : MAX(workers->max_threads / 2, 1);
+    lane->ready.data = lane;
+    g_queue_init(&lane->queue);
+    g_hash_table_insert(workers->lanes, (gpointer)key, lane);
+    return lane;
+}
+
+/* Lines a lane up if it has work and may start it; removes it when it has none left. */
+static void settle_lane(Workers *workers, Lane *lane)
+{
+    if (!lane->is_ready && !g_queue_is_empty(&lane->queue) && lane->running < lane->limit) {
+        lane->is_ready = true;
+        g_queue_push_tail_link(&workers->ready, &lane->ready);
+    } else if (lane->running == 0 && g_queue_is_empty(&lane->queue)) {
+        g_hash_table_remove(workers->lanes, lane->key);
+        lane_free(lane);
+    }
+}
+
+/* The next work of the lane whose turn it is; NULL when none may start. */
+static Work *take_work(Workers *workers, Lane **ret_lane)
+{
+    GList *link = g_queue_pop_head_link(&workers->ready);
+
+    if (!link)
+        return NULL;
+    Lane *lane = link->data;
+    lane->is_ready = false;
+    lane->running++;
+    Work *work = g_queue_pop_head(&lane->queue);
+    settle_lane(workers, lane);
+    *ret_lane = lane;
+    return work;
+}
+
+/* ---- threads ---- */
+
+/* Sleeps until woken, with the lock given back meanwhile. False after the idle time. */
+static bool wait_for_work(Workers *workers)
+{
+    struct timespec until;
+    int status;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += IDLE_SECONDS;
+    workers->idle++;
+    status = pthread_cond_timedwait(&workers->wake, &workers->lock, &until);
+    workers->idle--;
+    return status == 0;
+}
+
+static void wake_thread(Workers *workers);
+
+static void run_work(Workers *workers, Work *work, Lane *lane)
+{
+    /* Whoever is woken wakes the next, as long as there is more to start. */
+    wake_thread(workers);
+    pthread_mutex_unlock(&workers->lock);
+    work->func(work->data);
+    g_free(work);
+    pthread_mutex_lock(&workers->lock);
+    lane->running--;
+    settle_lane(workers, lane);
+}
+
+static void *run_thread(void *data)
+{
+    Workers *workers = data;
+    bool awake = true;
+    Lane *lane;
+
+    pthread_mutex_lock(&workers->lock);
+    for (;;) {
+        Work *work = take_work(workers, &lane);
+        if (work) {
+            run_work(workers, work, lane);
+            awake = true;
+        } else if (awake && !workers->stopping) {
+            awake = wait_for_work(workers);
+        } else {
+            break;
+        }
+    }
+    bool is_last = --workers->threads == 0 && workers->abandoned;
+    pthread_cond_broadcast(&workers->ended);
+    pthread_mutex_unlock(&workers->lock);
+    if (is_last)
+        workers_free(workers);
+    return NULL;
+}
+
+/* Returns an errno. */
+static int start_thread(Workers *workers)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    int status;
+
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    status = pthread_create(&thread, &attributes, run_thread, workers);
+    pthread_attr_destroy(&attributes);
+    return status;
+}
+
+/* Has a thread look for work, if there is any that may start. */
+static void wake_thread(Workers *workers)
+{
+    if (g_queue_is_empty(&workers->ready))
+        return;
+    if (workers->idle > 0) {
+        pthread_cond_signal(&workers->wake);
+        return;
+    }
+    if (workers->threads >= workers->max_threads)
+        return;
+    int status = start_thread(workers);
+    if (status == 0)
+        workers->threads++;
+    else
+        /* What is queued starts when another thread is free, or with the next work. */
+        log_warning("cannot start another worker thread: %s", g_strerror(status));
+}
+
+/* ---- the rest of the interface ---- */
+
+void workers_run(Workers *workers, gconstpointer key, WorkFunc func, void *data)
+{
+    Work *work = g_new(Work, 1);
+
+    *work = (Work){func, data};
+    pthread_mutex_lock(&workers->lock);
+    if (workers->abandoned) {
+        g_free(work);
+    } else {
+        Lane *lane = get_lane(workers, key);
+        g_queue_push_tail(&lane->queue, work);
+        settle_lane(workers, lane);
+        wake_thread(workers);
+    }
+    pthread_mutex_unlock(&workers->lock);
+}
+
+guint workers_pending(Workers *workers, gconstpointer key)
+{
+    pthread_mutex_lock(&workers->lock);
+    const Lane *lane = g_hash_table_lookup(workers->lanes, key);
+    guint pending = lane ? lane->running + lane->queue.length : 0;
+    pthread_mutex_unlock(&workers->lock);
+    return pending;
+}
+
+static struct timespec time_after(gint64 timeout)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout / G_USEC_PER_SEC;
+    until.tv_nsec += timeout % G_USEC_PER_SEC * 1000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    return until;
+}
+
+/* Forgets what hasn't started. With the lock held. */
+static void drop_queued(Workers *workers)
+{
+    GHashTableIter iter;
+    void *lane;
+
+    g_queue_init(&workers->ready);
+    g_hash_table_iter_init(&iter, workers->lanes);
+    while (g_hash_table_iter_next(&iter, NULL, &lane)) {
+        g_queue_clear_full(&((Lane *)lane)->queue, g_free);
+        ((Lane *)lane)->is_ready = false;
+    }
+}
+
+bool workers_stop(Workers *workers, gint64 timeout)
+{
+    struct timespec until = time_after(timeout);
+    int status = 0;
+
+    pthread_mutex_lock(&workers->lock);
+    workers->stopping = true;
+    pthread_cond_broadcast(&workers->wake);
+    wake_thread(workers);
+    while (workers->threads > 0 && status == 0)
+        status = pthread_cond_timedwait(&workers->ended, &workers->lock, &until);
+    bool all_ended = workers->threads == 0;
+    if (!all_ended) {
+        workers->abandoned = true;
+        drop_queued(workers);
+    }
+    pthread_mutex_unlock(&workers->lock);
+    if (all_ended)
+        workers_free(workers);
+    return all_ended;
+}
