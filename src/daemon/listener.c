@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "listener.h"
+
+#include "errors.h"
+#include "fd.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG 1000
+
+static int fail(GError **error, const char *what, const char *path)
+{
+    error_set_errno(error, ORIGIN_RPC, errno, "can't %s '%s'", what, path);
+    return -1;
+}
+
+static bool check_owner(int folder, const char *path, GError **error)
+{
+    struct stat st;
+    if (fstat(folder, &st) < 0)
+        return fail(error, "look at the folder of the sockets", path) == 0;
+    if (st.st_uid == geteuid() && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+        return true;
+    return error_set(error, ERROR_INTERNAL, ORIGIN_RPC,
+                     "the folder of the sockets '%s' belongs to user %u and has mode %04o; it must "
+                     "belong to user %u and be writable by nobody else",
+                     path, st.st_uid, st.st_mode & 07777, geteuid());
+}
+
+int listener_open_folder(const char *path, GError **error)
+{
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return fail(error, "make the folder of the sockets", path);
+    autofd int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (folder < 0)
+        return fail(error, "open the folder of the sockets", path);
+    return check_owner(folder, path, error) ? fd_steal(&folder) : -1;
+}
+
+static bool remove_old_socket(int folder, const char *name)
+{
+    struct stat st;
+    if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT;
+    if (S_ISSOCK(st.st_mode))
+        return unlinkat(folder, name, 0) == 0;
+    errno = EEXIST;
+    return false;
+}
+
+/* By way of the folder's descriptor, so that nobody can lead the path elsewhere meanwhile. */
+static bool bind_beneath(int fd, int folder, const char *name)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    g_snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", folder, name);
+    return bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+           fchmodat(folder, name, 0600, 0) == 0;
+}
+
+int listener_new(int folder, const char *path, const char *name, GError **error)
+{
+    g_autofree char *full = g_build_filename(path, name, NULL);
+    size_t most = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
+    if (strlen(full) > most) {
+        error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_RPC,
+                  "the path of a socket has at most %zu bytes, '%s' has more; choose a shorter one",
+                  most, full);
+        return -1;
+    }
+    if (!remove_old_socket(folder, name))
+        return fail(error, "remove what is in the place of the socket", full);
+    autofd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || !bind_beneath(fd, folder, name) || listen(fd, BACKLOG) < 0)
+        return fail(error, "listen on", full);
+    return fd_steal(&fd);
+}
