@@ -14,10 +14,12 @@ static void tell_connection(const Call *call)
     if (!call_option(call, "verbose"))
         return;
     const char *uri = cistern_uri(call->connection);
+    bool chosen = call_option(call, "connect") || g_getenv("CISTERN_DEFAULT_URI");
     if (cistern_is_embedded(call->connection))
-        report_note(call, "no daemon: the engine in this process serves %s", uri);
+        report_note(call, "%sthe embedded engine in this process serves %s",
+                    chosen ? "" : "no daemon answers; ", uri);
     else
-        report_note(call, "connected to %s", uri);
+        report_note(call, "connected to the daemon at %s", uri);
 }
 
 static int run_connected(Call *call)
