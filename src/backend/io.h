@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "operation.h"
+
 #include <glib.h>
 #include <stdbool.h>
 #include <sys/types.h>
@@ -29,7 +31,7 @@ typedef struct IoOps {
 
 struct Io {
     const IoOps *ops;
-    int fd; /* -1 where there is none */
+    int fd;      /* -1 where there is none */
     void *state; /* the backend's own */
 };
 
@@ -37,3 +39,13 @@ struct Io {
 Io *io_new_fd(int fd);
 void io_close(Io *io);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Io, io_close)
+
+typedef enum IoCopyFlag {
+    /* The target has its size and reads as zeros: holes and blocks of zeros are left out. */
+    IO_COPY_FRESH = 1 << 0,
+} IoCopyFlag;
+
+/* Copies the first `length` bytes of one volume to another: only where there is data, inside the
+ * kernel where both ends are files that it can copy between. What lies beyond the source's end
+ * reads as zeros afterwards. Progress of the operation is in bytes. Nothing is flushed. */
+bool io_copy(Io *from, Io *to, guint64 length, guint flags, Operation *op, GError **error);

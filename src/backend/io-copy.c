@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "io.h"
+
+#include "errors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define KERNEL_CHUNK (64 * 1024 * 1024) /* between two looks at the operation */
+#define BUFFER_SIZE  (1024 * 1024)
+#define BLOCK_SIZE   4096 /* what is written or left out as a whole */
+
+typedef struct Copy {
+    Io *from, *to;
+    guint64 length;
+    bool fresh;
+    bool in_kernel; /* until the kernel says that it can't */
+    guint8 *buffer;
+    Operation *op;
+} Copy;
+
+static bool is_zero(const guint8 *bytes, gsize size)
+{
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+/* The end of the run of blocks from `start` on that are all zero, or all not. */
+static gsize find_run(const guint8 *bytes, gsize start, gsize size, bool *ret_zero)
+{
+    bool zero = is_zero(bytes + start, MIN(BLOCK_SIZE, size - start));
+    gsize end = start;
+
+    while (end < size && is_zero(bytes + end, MIN(BLOCK_SIZE, size - end)) == zero)
+        end += MIN(BLOCK_SIZE, size - end);
+    *ret_zero = zero;
+    return end;
+}
+
+static bool write_data(const Copy *copy, gsize size, guint64 offset, GError **error)
+{
+    bool zero = false;
+
+    for (gsize at = 0, end; at < size; at = end) {
+        end = copy->fresh ? find_run(copy->buffer, at, size, &zero) : size;
+        if (!zero &&
+            !copy->to->ops->write(copy->to, copy->buffer + at, end - at, offset + at, error))
+            return false;
+    }
+    return true;
+}
+
+/* Returns how far it came, or -1. */
+static gssize copy_by_buffer(Copy *copy, guint64 offset, guint64 size, GError **error)
+{
+    if (!copy->buffer)
+        copy->buffer = g_malloc(BUFFER_SIZE);
+    gssize got =
+        copy->from->ops->read(copy->from, copy->buffer, MIN(size, BUFFER_SIZE), offset, error);
+    if (got < 0 || !write_data(copy, (gsize)got, offset, error))
+        return -1;
+    return got;
+}
+
+/* What copy_file_range() answers for pairs it can't serve. */
+static bool is_beyond_kernel(int errnum)
+{
+    return errnum == EXDEV || errnum == EINVAL || errnum == EOPNOTSUPP || errnum == ENOSYS ||
+           errnum == EPERM || errnum == EBADF || errnum == ETXTBSY;
+}
+
+/* Returns how far it came: 0 when the kernel won't do it, or -1. */
+static gssize copy_in_kernel(Copy *copy, guint64 offset, guint64 size, GError **error)
+{
+    loff_t in = (loff_t)offset, out = (loff_t)offset;
+    ssize_t done;
+
+    do
+        done = copy_file_range(copy->from->fd, &in, copy->to->fd, &out, MIN(size, KERNEL_CHUNK), 0);
+    while (done < 0 && errno == EINTR);
+    if (done > 0) /* what is on its way to the disk now needs no waiting at the end */
+        (void)sync_file_range(copy->to->fd, (off_t)offset, done, SYNC_FILE_RANGE_WRITE);
+    if (done >= 0 || is_beyond_kernel(errno))
+        return MAX(done, 0);
+    error_set_errno(error, ORIGIN_STORAGE, errno, "cannot copy at offset %" G_GUINT64_FORMAT,
+                    offset);
+    return -1;
+}
+
+static gssize copy_chunk(Copy *copy, guint64 offset, guint64 size, GError **error)
+{
+    if (copy->in_kernel) {
+        gssize done = copy_in_kernel(copy, offset, size, error);
+        if (done != 0)
+            return done;
+        copy->in_kernel = false;
+    }
+    return copy_by_buffer(copy, offset, size, error);
+}
+
+static bool zero_chunks(Copy *copy, guint64 start, guint64 end, GError **error)
+{
+    while (start < end) {
+        guint64 size = MIN(end - start, KERNEL_CHUNK);
+        if (!operation_check(copy->op, error) ||
+            !copy->to->ops->zero(copy->to, start, size, false, error))
+            return false;
+        start += size;
+        operation_set_progress(copy->op, start, copy->length);
+    }
+    return true;
+}
+
+static bool copy_data(Copy *copy, guint64 start, guint64 end, GError **error)
+{
+    while (start < end) {
+        if (!operation_check(copy->op, error))
+            return false;
+        gssize done = copy_chunk(copy, start, end - start, error);
+        if (done < 0)
+            return false;
+        if (done == 0) /* the source became shorter */
+            return copy->fresh || zero_chunks(copy, start, end, error);
+        start += (guint64)done;
+        operation_set_progress(copy->op, start, copy->length);
+    }
+    return true;
+}
+
+static bool copy_extents(Copy *copy, GError **error)
+{
+    guint64 start, end;
+
+    for (guint64 offset = 0; offset < copy->length; offset = end) {
+        if (!operation_check(copy->op, error) ||
+            !copy->from->ops->next_data(copy->from, offset, &start, &end, error))
+            return false;
+        if (end <= offset) /* no more data */
+            start = end = copy->length;
+        start = CLAMP(start, offset, copy->length);
+        end = CLAMP(end, start, copy->length);
+        if ((!copy->fresh && !zero_chunks(copy, offset, start, error)) ||
+            !copy_data(copy, start, end, error))
+            return false;
+    }
+    operation_set_progress(copy->op, copy->length, copy->length);
+    return true;
+}
+
+bool io_copy(Io *from, Io *to, guint64 length, guint flags, Operation *op, GError **error)
+{
+    Copy copy = {
+        .from = from,
+        .to = to,
+        .length = length,
+        .fresh = flags & IO_COPY_FRESH,
+        .in_kernel = from->fd >= 0 && to->fd >= 0,
+        .op = op,
+    };
+    bool ok = copy_extents(&copy, error);
+
+    g_free(copy.buffer);
+    return ok;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "draft.h"
+#include "folder-entry.h"
+
+/* What making a new volume and making a copy have in common. */
+
+typedef struct Making Making;
+
+/* Fills the draft, which is empty. */
+typedef bool (*FillFunc)(const Making *making, GError **error);
+
+struct Making {
+    const PoolDef *pool;
+    const VolumeDef *spec;
+    const VolumeSource *source; /* NULL but for a clone */
+    guint flags;                /* VolumeCreateFlag bits */
+    Operation *op;
+    FillFunc fill;
+    /* Set by folder_make(): */
+    const Folder *folder;
+    const char *path; /* of the finished volume */
+    int fd;           /* the draft */
+};
+
+/* Refuses what a new volume of this format can't have; a backing store too if it is no clone.
+ * The formats that can be made pass. */
+bool folder_check_spec(const Making *making, GError **error);
+
+/* The format that stands for `format` in a file's bytes: an ISO image is made like a raw one. */
+int folder_content_format(int format);
+
+/* What makes a fresh volume of a content format; NULL for formats that can't be made. */
+FillFunc folder_filler(int format);
+
+/* How much a new qcow2 image lays out beforehand: by the document's allocation, if the flag asks.
+ */
+const char *folder_preallocation(const VolumeDef *spec, guint flags);
+
+/* Makes the volume as a draft, fills it, and publishes it with owner, mode and label.
+ * Errors: ERROR_OPERATION_INVALID "volume target path 'P' already exists". */
+bool folder_make(Making *making, VolumeState *ret, GError **error);

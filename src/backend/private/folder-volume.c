@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "folder.h"
+
+#include "errors.h"
+#include "file-attributes.h"
+#include "folder-make.h"
+#include "image-tool.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define WIPE_CHUNK (1024 * 1024)
+
+static bool open_failed(const char *path, int errnum, GError **error)
+{
+    if (errnum == ENOENT)
+        return error_set(error, ERROR_NO_VOLUME, ORIGIN_STORAGE,
+                         "no storage vol with matching path '%s'", path);
+    if (errnum == ENODEV)
+        return error_set(error, ERROR_INTERNAL, ORIGIN_STORAGE, "unexpected storage mode for '%s'",
+                         path);
+    if (errnum == ELOOP || errnum == EXDEV)
+        return error_set(error, ERROR_OPERATION_UNSUPPORTED, ORIGIN_STORAGE,
+                         "'%s' is a link: use the volume that it leads to", path);
+    return error_set_errno(error, ORIGIN_STORAGE, errnum,
+                           "Failed to open storage volume with path '%s'", path);
+}
+
+/* Opening alone may do something to these. */
+static bool is_foreign(mode_t mode)
+{
+    return S_ISCHR(mode) || S_ISFIFO(mode) || S_ISSOCK(mode);
+}
+
+/* Opens what has content: files and block devices, else -1 with errno. A link is followed for
+ * reading only, and inside the folder. */
+static int open_content(const Folder *folder, const char *name, VolumeAccess access,
+                        struct stat *ret)
+{
+    struct stat st;
+
+    if (fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && is_foreign(st.st_mode)) {
+        errno = ENODEV;
+        return -1;
+    }
+    autofd int fd = access == VOLUME_READ
+                        ? entry_open_read(folder, name)
+                        : fd_open_beneath(folder->fd, name, O_RDWR | O_NONBLOCK | O_NOFOLLOW, 0);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return -1;
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+        errno = S_ISDIR(st.st_mode) ? EISDIR : ENODEV;
+        return -1;
+    }
+    *ret = st;
+    return fd_steal(&fd);
+}
+
+/* A volume of a pool, open for work on its content. */
+typedef struct Content {
+    Folder folder;
+    char *path;
+    int fd;
+    struct stat stat;
+    Operation *op;
+} Content;
+
+#define autocontent  __attribute__((cleanup(content_close)))
+#define CONTENT_INIT ((Content){.folder.fd = -1, .fd = -1})
+
+static void content_close(Content *content)
+{
+    fd_close(&content->fd);
+    folder_close(&content->folder);
+    g_free(content->path);
+}
+
+static bool content_open(const PoolDef *pool, const VolumeDef *volume, VolumeAccess access,
+                         Operation *op, Content *ret, GError **error)
+{
+    if (!entry_name_check(volume->name, error) || !folder_open(pool, &ret->folder, error))
+        return false;
+    ret->op = op;
+    ret->path = folder_entry_path(&ret->folder, volume->name);
+    ret->fd = open_content(&ret->folder, volume->name, access, &ret->stat);
+    return ret->fd >= 0 || open_failed(ret->path, errno, error);
+}
+
+bool folder_volume_open(const PoolDef *pool, Operation *op, const VolumeDef *volume,
+                        VolumeAccess access, Io **ret, GError **error)
+{
+    autocontent Content content = CONTENT_INIT;
+
+    if (!content_open(pool, volume, access, op, &content, error))
+        return false;
+    *ret = io_new_fd(fd_steal(&content.fd));
+    return true;
+}
+
+static bool set_size(const Content *content, guint64 size, GError **error)
+{
+    if (ftruncate(content->fd, (off_t)size) == 0)
+        return true;
+    return error_set_errno(error, ORIGIN_STORAGE, errno,
+                           "Failed to truncate file '%s' to %" G_GUINT64_FORMAT " bytes",
+                           content->path, size);
+}
+
+static bool flush(const Content *content, GError **error)
+{
+    if (fdatasync(content->fd) == 0)
+        return true;
+    return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write '%s' to disk",
+                           content->path);
+}
+
+static bool resize_raw(const Content *content, guint64 capacity, guint flags, GError **error)
+{
+    guint64 size = (guint64)content->stat.st_size;
+
+    if (!(flags & VOLUME_RESIZE_ALLOCATE) || capacity <= size)
+        return set_size(content, capacity, error) && flush(content, error);
+    if (file_reserve(content->fd, content->path, size, capacity - size, content->op, error) &&
+        flush(content, error))
+        return true;
+    (void)!ftruncate(content->fd, (off_t)size);
+    return false;
+}
+
+static bool check_resize(const VolumeDef *volume, guint flags, GError **error)
+{
+    bool encrypted = volume->target.encryption.format != ENCRYPTION_NONE;
+    bool raw = folder_content_format(volume->target.format) == IMAGE_FORMAT_RAW;
+
+    if ((flags & VOLUME_RESIZE_ALLOCATE) && !raw)
+        return error_set(error, ERROR_OPERATION_UNSUPPORTED, ORIGIN_STORAGE,
+                         "preallocate is only supported for raw type volume");
+    if ((flags & VOLUME_RESIZE_ALLOCATE) && encrypted)
+        return error_set(error, ERROR_OPERATION_UNSUPPORTED, ORIGIN_STORAGE,
+                         "preallocate is only supported for an unencrypted raw volume");
+    if (encrypted)
+        return error_set(
+            error, ERROR_CONFIG_UNSUPPORTED, ORIGIN_STORAGE,
+            "an encrypted volume can't be resized: its secrets are not available here");
+    return true;
+}
+
+bool folder_volume_resize(const PoolDef *pool, Operation *op, const VolumeDef *volume,
+                          guint64 capacity, guint flags, GError **error)
+{
+    autocontent Content content = CONTENT_INIT;
+    int format = folder_content_format(volume->target.format);
+
+    if (!check_resize(volume, flags, error) ||
+        !content_open(pool, volume, VOLUME_WRITE, op, &content, error))
+        return false;
+    if (format == IMAGE_FORMAT_RAW)
+        return resize_raw(&content, capacity, flags, error);
+    return image_tool_resize(op, content.fd, image_format_name(format), content.folder.path,
+                             capacity, flags & VOLUME_RESIZE_SHRINK, error);
+}
+
+static bool is_sparse(const struct stat *st)
+{
+    return S_ISREG(st->st_mode) && st->st_blocks * 512 < st->st_size;
+}
+
+static bool punch(const Content *content)
+{
+    return fallocate(content->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                     content->stat.st_size) == 0;
+}
+
+/* Gives the data up at once. A hole keeps the size throughout, where the file system has holes. */
+static bool empty_sparse(const Content *content, GError **error)
+{
+    if (punch(content))
+        return flush(content, error);
+    return set_size(content, 0, error) &&
+           set_size(content, (guint64)content->stat.st_size, error) && flush(content, error);
+}
+
+/* Writes, for a range that is merely marked as zero leaves the old data on the disk. */
+static bool overwrite(const Content *content, GError **error)
+{
+    g_autofree guint8 *zeros = g_malloc0(WIPE_CHUNK);
+    guint64 size = (guint64)lseek(content->fd, 0, SEEK_END);
+
+    for (guint64 done = 0; done < size;) {
+        gsize chunk = MIN(size - done, WIPE_CHUNK);
+        if (!operation_check(content->op, error))
+            return false;
+        if (!fd_write_at(content->fd, zeros, chunk, done))
+            return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write zeros to '%s'",
+                                   content->path);
+        done += chunk;
+        operation_set_progress(content->op, done, size);
+    }
+    return flush(content, error);
+}
+
+static bool wipe_zero(const Content *content, GError **error)
+{
+    return is_sparse(&content->stat) ? empty_sparse(content, error) : overwrite(content, error);
+}
+
+static bool wipe_trim(const Content *content, GError **error)
+{
+    if (content->stat.st_size == 0 || punch(content))
+        return flush(content, error);
+    if (errno == EOPNOTSUPP)
+        return error_set(error, ERROR_OPERATION_UNSUPPORTED, ORIGIN_STORAGE,
+                         "the file system of '%s' can't discard a part of a file", content->path);
+    return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot discard the content of '%s'",
+                           content->path);
+}
+
+/* The tool gets the descriptor. It fills a file's last block up, so the size is put right again. */
+static bool wipe_by_scrub(const Content *content, WipeAlgorithm algorithm, GError **error)
+{
+    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", content->fd);
+    const char *argv[] = {"scrub", "-f", "-p", wipe_algorithm_name(algorithm), path, NULL};
+    Command command = {.argv = argv, .pass_fds = &content->fd, .n_pass_fds = 1};
+    bool ok = command_run_ok(content->op, &command, NULL, error);
+
+    if (S_ISREG(content->stat.st_mode) &&
+        !set_size(content, (guint64)content->stat.st_size, ok ? error : NULL))
+        return false;
+    return ok;
+}
+
+bool folder_volume_wipe(const PoolDef *pool, Operation *op, const VolumeDef *volume,
+                        WipeAlgorithm algorithm, GError **error)
+{
+    autocontent Content content = CONTENT_INIT;
+
+    if (!content_open(pool, volume, VOLUME_WRITE, op, &content, error))
+        return false;
+    if (algorithm == WIPE_ZERO)
+        return wipe_zero(&content, error);
+    return algorithm == WIPE_TRIM ? wipe_trim(&content, error)
+                                  : wipe_by_scrub(&content, algorithm, error);
+}
+
+/* A folder that is a volume goes as a whole: it becomes a draft first, so that one that is half
+ * removed is finished by the next sweep. */
+static bool remove_ploop(const Folder *folder, const char *name, GError **error)
+{
+    autodraft Draft draft = DRAFT_INIT;
+
+    if (!draft_create_folder(folder->fd, 0700, &draft, error))
+        return false;
+    if (renameat(folder->fd, name, draft.fd, "volume") == 0 || errno == ENOENT)
+        return true;
+    g_autofree char *path = folder_entry_path(folder, name);
+    return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot remove directory '%s'", path);
+}
+
+static bool remove_entry(const Folder *folder, const char *name, bool is_folder, GError **error)
+{
+    if (unlinkat(folder->fd, name, is_folder ? AT_REMOVEDIR : 0) == 0 || errno == ENOENT)
+        return true;
+    g_autofree char *path = folder_entry_path(folder, name);
+    return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot %s '%s'",
+                           is_folder ? "remove directory" : "unlink file", path);
+}
+
+bool folder_volume_delete(const PoolDef *pool, Operation *op, const VolumeDef *volume, guint flags,
+                          GError **error)
+{
+    autofolder Folder folder = {.fd = -1};
+
+    if (!error_check_flags(error, flags, 0, "virStorageBackendDeleteLocal") ||
+        !entry_name_check(volume->name, error) || !folder_open(pool, &folder, error))
+        return false;
+    bool ok = volume->type == VOLUME_PLOOP
+                  ? remove_ploop(&folder, volume->name, error)
+                  : remove_entry(&folder, volume->name, volume->type == VOLUME_DIR, error);
+    if (ok && fsync(folder.fd) < 0 && errno != EINVAL)
+        return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write '%s' to disk",
+                               folder.path);
+    return ok;
+}
