@@ -96,6 +96,11 @@ static bool split(const char *text, UriParts *ret, GError **error)
                      &ret->fragment, &reason))
         return error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_NONE,
                          "the URI '%s' can't be read: %s", text, reason->message);
+    if (!ret->scheme)
+        return error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_NONE,
+                         "'%s' is no URI; known are embed:///DIR, cistern:///system and "
+                         "cistern:///session",
+                         text);
     return true;
 }
 
