@@ -313,6 +313,26 @@ const Procedure *procedure_find(const Program *program, gint32 number)
                    compare_number);
 }
 
+static bool stays_upper(const char *word)
+{
+    static const char *const words[] = {"XML", "UUID", "URI", NULL};
+
+    return g_strv_contains(words, word);
+}
+
+char *procedure_function(guint32 program, const Procedure *procedure)
+{
+    g_auto(GStrv) words = g_strsplit(procedure->name, "_", -1);
+    GString *name = g_string_new(program == PROGRAM_REMOTE ? "vir" : "cistern");
+
+    for (char **word = words; *word; word++) {
+        g_autofree char *lower = g_ascii_strdown(*word, -1);
+        lower[0] = **word;
+        g_string_append(name, stays_upper(*word) ? *word : lower);
+    }
+    return g_string_free(name, FALSE);
+}
+
 const char *access_object_name(AccessObject object)
 {
     static const char *const names[] = {"none", "connect", "storage_pool", "storage_vol"};

@@ -147,6 +147,10 @@ extern const Program program_remote, program_cistern;
 const Program *program_find(guint32 number, guint32 version);
 const Procedure *procedure_find(const Program *program, gint32 number);
 
+/* The name of the library function behind a procedure, for messages: "virStoragePoolCreateXML".
+ * Free with g_free(). */
+char *procedure_function(guint32 program, const Procedure *procedure);
+
 /* ---- what travels ---- */
 
 typedef struct RpcInt {

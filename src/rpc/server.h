@@ -36,7 +36,9 @@ typedef struct ServerConfig {
                                   last known; default 2000 */
     guint keepalive_interval;  /* seconds; default 5 */
     guint keepalive_count;     /* unanswered pings until a client is given up; default 5 */
-    AccessCheck access;        /* default: everything is allowed */
+    const char *uri_path; /* "/system" or "/session": the only path that a connection's name may
+                             have; default: any. Must outlive the server */
+    AccessCheck access;   /* default: everything is allowed */
     void *access_data;
 } ServerConfig;
 

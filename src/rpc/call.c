@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "call.h"
+#include "core.h"
+#include "errors.h"
+#include "log.h"
+
+Call *call_ref(Call *call)
+{
+    g_atomic_ref_count_inc(&call->refs);
+    return call;
+}
+
+void call_unref(Call *call)
+{
+    if (!call || !g_atomic_ref_count_dec(&call->refs))
+        return;
+    if (call->args)
+        xdr_clear(call->procedure->args, call->args);
+    g_free(call->args);
+    g_clear_pointer(&call->reply, g_byte_array_unref);
+    g_clear_pointer(&call->client, g_ref_string_release);
+    operation_unref(call->op);
+    core_unref(call->core);
+    g_free(call);
+}
+
+/* ---- the handlers' rows ---- */
+
+static const HandlerRow *find_row(const HandlerTable *table, gint32 procedure)
+{
+    for (guint i = 0; i < table->n_rows; i++)
+        if (table->rows[i].procedure == procedure)
+            return &table->rows[i];
+    return NULL;
+}
+
+const HandlerRow *handler_find(const Program *program, gint32 procedure)
+{
+    if (program == &program_cistern)
+        return find_row(&cistern_handlers, procedure);
+    return find_row(&volume_handlers, procedure)
+               ?: find_row(&pool_handlers, procedure)
+               ?: find_row(&connection_handlers, procedure);
+}
+
+/* ---- running ---- */
+
+GByteArray *call_refuse(Call *call, const GError *error)
+{
+    log_info("%s: %s: %s", call->client, call->procedure->name, error->message);
+    return frame_new_error(&call->header, error);
+}
+
+static GByteArray *encode_result(Call *call, const void *result, GError **error)
+{
+    FrameHeader header = call->header;
+
+    header.type = FRAME_REPLY;
+    header.status = FRAME_OK;
+    return frame_new(&header, call->procedure->result, result, error);
+}
+
+GByteArray *call_answer(Call *call, TurnStage stage)
+{
+    const XdrType *type = call->procedure->result;
+    Turn turn = {call, stage, false};
+    g_autofree void *result = g_malloc0(type->size);
+    g_autoptr(GError) error = NULL;
+    GByteArray *reply = NULL;
+
+    if (call->row->run(&turn, call->args, result, &error))
+        reply = encode_result(call, result, &error);
+    xdr_clear(type, result);
+    if (reply || turn.deferred)
+        return reply;
+    return call_refuse(call, error);
+}
+
+/* ---- for handlers ---- */
+
+bool turn_defer(Turn *turn)
+{
+    turn->deferred = true;
+    return false;
+}
+
+Engine *turn_engine(Turn *turn)
+{
+    return turn->call->core->engine;
+}
+
+Request turn_request(Turn *turn)
+{
+    return (Request){.op = turn->call->op, .client = turn->call->client};
+}
+
+bool core_allows(const Core *core, const AccessQuery *query, GError **error)
+{
+    const ServerConfig *config = &core->config;
+
+    return !config->access || query->right.object == ACCESS_NONE ||
+           config->access(query, config->access_data, error);
+}
+
+static bool allowed(Turn *turn, AccessRight right, Pool *pool, const char *volume_name,
+                    const char *volume_key, GError **error)
+{
+    AccessQuery query = {turn->call->client, right, pool, volume_name, volume_key};
+
+    return core_allows(turn->call->core, &query, error);
+}
+
+bool turn_filters(Turn *turn)
+{
+    return turn->call->core->config.access != NULL;
+}
+
+bool turn_check_access(Turn *turn, Pool *pool, const char *volume_name, const char *volume_key,
+                       GError **error)
+{
+    const Procedure *procedure = turn->call->procedure;
+
+    for (guint i = 0; i < G_N_ELEMENTS(procedure->rights); i++)
+        if (!allowed(turn, procedure->rights[i], pool, volume_name, volume_key, error))
+            return false;
+    return true;
+}
+
+bool turn_may_list(Turn *turn, Pool *pool, const char *volume_name, const char *volume_key)
+{
+    return allowed(turn, turn->call->procedure->list_right, pool, volume_name, volume_key, NULL);
+}
+
+Pool *turn_find_pool(Turn *turn, const RpcPool *handle, GError **error)
+{
+    g_autoptr(Pool) pool =
+        engine_find_pool_by_uuid(turn_engine(turn), &handle->uuid, handle->name, error);
+
+    if (!pool || !turn_check_access(turn, pool, NULL, NULL, error))
+        return NULL;
+    return g_steal_pointer(&pool);
+}
+
+static bool check_volume_access(Turn *turn, Pool *pool, const RpcVolume *handle, GError **error)
+{
+    g_autoptr(VolumeRecord) record = pool_peek_volume(pool, handle->name);
+    Request request = turn_request(turn);
+
+    if (!record && turn->stage == TURN_ON_LOOP)
+        return turn_defer(turn);
+    if (!record && turn->stage == TURN_ON_WORKER)
+        record = pool_find_volume(pool, handle->name, &request, error);
+    if (!record && turn->stage == TURN_LATE)
+        return error_set(error, ERROR_TIMEOUT, ORIGIN_STORAGE,
+                         "volume '%s' of pool '%s' could not be looked up in time", handle->name,
+                         handle->pool);
+    if (!record)
+        return false;
+    g_autoptr(PoolDef) def = pool_definition(pool);
+    g_autofree char *key = volume_record_key(record, def->target_path);
+    return turn_check_access(turn, pool, handle->name, key, error);
+}
+
+Pool *turn_find_volume_pool(Turn *turn, const RpcVolume *handle, GError **error)
+{
+    g_autoptr(Pool) pool = engine_find_pool_by_name(turn_engine(turn), handle->pool, error);
+
+    if (!pool)
+        return NULL;
+    if (turn_filters(turn) && !check_volume_access(turn, pool, handle, error))
+        return NULL;
+    return g_steal_pointer(&pool);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "frame.h"
+#include "server.h"
+
+/*
+ * Inside the server: one request, from its arguments to its reply. Included by
+ * the server's own files only.
+ */
+
+typedef struct Core Core;
+typedef struct Session Session;
+typedef struct Turn Turn;
+
+/* Answers one procedure. `args` and `result` are as its row in the protocol's table has them. */
+typedef bool (*Handler)(Turn *turn, const void *args, void *result, GError **error);
+
+typedef enum HandlerPlace {
+    ON_LOOP,          /* answers from memory, at once */
+    ON_WORKER,        /* may wait for storage: takes from its pool's share of the workers */
+    LOOP_THEN_WORKER, /* tried on the loop first; turn_defer() sends it to a worker */
+    LOOP_THEN_MEMORY, /* likewise, but it only computes: takes nothing from the pool's share */
+} HandlerPlace;
+
+typedef enum HandlerDeadline {
+    DEADLINE_NONE,   /* changes something: takes as long as it takes */
+    DEADLINE_LOOKUP, /* fails after LOOKUP_DEADLINE */
+    DEADLINE_LATE,   /* after ServerConfig.read_deadline it is run once more, on the loop, as
+                        TURN_LATE: to answer from what was last known */
+} HandlerDeadline;
+
+#define LOOKUP_DEADLINE 15000 /* milliseconds */
+
+typedef struct HandlerRow {
+    gint32 procedure;
+    Handler run;
+    HandlerPlace place;
+    HandlerDeadline deadline;
+} HandlerRow;
+
+typedef struct HandlerTable {
+    const HandlerRow *rows;
+    guint n_rows;
+} HandlerTable;
+
+extern const HandlerTable connection_handlers, pool_handlers, volume_handlers, cistern_handlers;
+
+/* NULL when the procedure is not answered here. */
+const HandlerRow *handler_find(const Program *program, gint32 procedure);
+
+/* A request. What workers see of it does not change; the second part is the loop's own. */
+typedef struct Call {
+    gatomicrefcount refs;
+    Core *core;
+    const Procedure *procedure;
+    const HandlerRow *row;
+    FrameHeader header;
+    void *args;
+    char *client; /* a GRefString: who asks */
+    Operation *op;
+
+    Session *session; /* NULL once that is gone: nobody waits for the answer */
+    GSource *timer;
+    bool answered;
+    guint64 reported_done, reported_total; /* of the progress that was sent last */
+    GByteArray *reply;                     /* written by the worker before it hands the call back */
+} Call;
+
+Call *call_ref(Call *call);
+void call_unref(Call *call);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Call, call_unref)
+
+typedef enum TurnStage { TURN_ON_LOOP, TURN_ON_WORKER, TURN_LATE } TurnStage;
+
+/* One run of a call's handler. A late one may overlap with the worker's. */
+struct Turn {
+    Call *call;
+    TurnStage stage;
+    bool deferred;
+};
+
+/* Runs the handler and returns the whole reply, or NULL when it was deferred. */
+GByteArray *call_answer(Call *call, TurnStage stage);
+
+/* The reply of a call that failed outside of its handler. */
+GByteArray *call_refuse(Call *call, const GError *error);
+
+/* Asks the access driver, if there is one. */
+bool core_allows(const Core *core, const AccessQuery *query, GError **error);
+
+/* ---- for handlers ---- */
+
+/* Gives up on the loop, to be run again on a worker. Returns false, with no error set. */
+bool turn_defer(Turn *turn);
+
+Engine *turn_engine(Turn *turn);
+Request turn_request(Turn *turn);
+
+/* The pool of a handle, after the access check that the procedure's row demands. */
+Pool *turn_find_pool(Turn *turn, const RpcPool *handle, GError **error);
+
+/* The pool of a volume's handle, after the access check for the volume. With an access driver the
+ * volume is looked up first, so that a stale handle fails as such; that may defer. */
+Pool *turn_find_volume_pool(Turn *turn, const RpcVolume *handle, GError **error);
+
+/* The rights of the procedure's row, asked for these objects; each may be NULL. */
+bool turn_check_access(Turn *turn, Pool *pool, const char *volume_name, const char *volume_key,
+                       GError **error);
+
+/* Whether anything is ever left out of lists. */
+bool turn_filters(Turn *turn);
+
+/* Whether an entry is to be left in a list. */
+bool turn_may_list(Turn *turn, Pool *pool, const char *volume_name, const char *volume_key);

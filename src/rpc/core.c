@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core.h"
+#include "session.h"
+
+#define DEFAULT_CLIENTS            5000
+#define DEFAULT_CLIENT_REQUESTS    5
+#define DEFAULT_QUEUED             (64u << 20)
+#define DEFAULT_READ_DEADLINE      2000
+#define DEFAULT_KEEPALIVE_INTERVAL 5
+#define DEFAULT_KEEPALIVE_COUNT    5
+
+typedef struct Letter {
+    LetterFunc deliver;
+    void *data;
+    GDestroyNotify drop;
+} Letter;
+
+static ServerConfig with_defaults(const ServerConfig *config)
+{
+    ServerConfig full = config ? *config : (ServerConfig){0};
+
+    full.max_clients = full.max_clients ?: DEFAULT_CLIENTS;
+    full.max_client_requests = full.max_client_requests ?: DEFAULT_CLIENT_REQUESTS;
+    full.max_message =
+        full.max_message ? MIN(full.max_message, FRAME_LENGTH_MAX) : FRAME_LENGTH_MAX;
+    full.max_queued = full.max_queued ?: DEFAULT_QUEUED;
+    full.read_deadline = full.read_deadline ?: DEFAULT_READ_DEADLINE;
+    full.keepalive_interval = full.keepalive_interval ?: DEFAULT_KEEPALIVE_INTERVAL;
+    full.keepalive_count = full.keepalive_count ?: DEFAULT_KEEPALIVE_COUNT;
+    return full;
+}
+
+Core *core_new(Engine *engine, const ServerConfig *config)
+{
+    Core *core = g_new0(Core, 1);
+
+    g_atomic_ref_count_init(&core->refs);
+    g_mutex_init(&core->lock);
+    g_cond_init(&core->changed);
+    g_queue_init(&core->letters);
+    core->working = g_hash_table_new(NULL, NULL);
+    core->engine = engine;
+    core->config = with_defaults(config);
+    return core;
+}
+
+Core *core_ref(Core *core)
+{
+    g_atomic_ref_count_inc(&core->refs);
+    return core;
+}
+
+void core_unref(Core *core)
+{
+    if (!g_atomic_ref_count_dec(&core->refs))
+        return;
+    g_hash_table_unref(core->working);
+    g_mutex_clear(&core->lock);
+    g_cond_clear(&core->changed);
+    g_free(core);
+}
+
+/* ---- letters ---- */
+
+static bool put_letter(Core *core, Letter *letter)
+{
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&core->lock);
+
+    if (!core->source)
+        return false;
+    g_queue_push_tail(&core->letters, letter);
+    g_source_set_ready_time(core->source, 0);
+    return true;
+}
+
+void core_post(Core *core, LetterFunc deliver, void *data, GDestroyNotify drop)
+{
+    Letter *letter = g_new(Letter, 1);
+
+    *letter = (Letter){deliver, data, drop};
+    if (put_letter(core, letter))
+        return;
+    drop(data);
+    g_free(letter);
+}
+
+static Letter *take_letter(Core *core)
+{
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&core->lock);
+
+    return g_queue_pop_head(&core->letters);
+}
+
+void core_deliver(Core *core, Server *server)
+{
+    Letter *letter;
+
+    while ((letter = take_letter(core))) {
+        letter->deliver(server, letter->data);
+        g_free(letter);
+    }
+}
+
+/* ---- workers ---- */
+
+static void mark_working(Core *core, Call *call)
+{
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&core->lock);
+
+    g_hash_table_add(core->working, call);
+}
+
+/* The call is not to be touched by its worker any more. */
+static void mark_done(Core *core, Call *call)
+{
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&core->lock);
+
+    g_hash_table_remove(core->working, call);
+    g_cond_broadcast(&core->changed);
+}
+
+static void drop_call(void *data)
+{
+    call_unref(data);
+}
+
+static void work(void *data)
+{
+    Call *call = data;
+    Core *core = core_ref(call->core);
+
+    call->reply = call_answer(call, TURN_ON_WORKER);
+    mark_done(core, call);
+    core_post(core, session_call_done, call, drop_call);
+    core_unref(core);
+}
+
+void core_work(Core *core, Pool *pool, Call *call)
+{
+    mark_working(core, call);
+    engine_run(core->engine, pool, work, call);
+}
+
+static void cancel_call(void *call, void *value, void *data)
+{
+    operation_cancel(((Call *)call)->op);
+}
+
+static void wait_for_workers(Core *core, gint64 timeout)
+{
+    gint64 end = g_get_monotonic_time() + timeout;
+
+    g_hash_table_foreach(core->working, cancel_call, NULL);
+    while (g_hash_table_size(core->working) > 0)
+        if (!g_cond_wait_until(&core->changed, &core->lock, end))
+            return;
+}
+
+void core_shut(Core *core, gint64 timeout)
+{
+    Letter *letter;
+
+    g_mutex_lock(&core->lock);
+    g_clear_pointer(&core->source, g_source_unref);
+    wait_for_workers(core, timeout);
+    g_mutex_unlock(&core->lock);
+    while ((letter = take_letter(core))) {
+        letter->drop(letter->data);
+        g_free(letter);
+    }
+}

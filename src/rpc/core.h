@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "call.h"
+
+/*
+ * What the loop and the workers share: the engine, the configuration, and the
+ * letters that workers leave for the loop. Outlives the server for as long as a
+ * worker hangs in a call.
+ */
+struct Core {
+    gatomicrefcount refs;
+    Engine *engine;
+    ServerConfig config; /* defaults filled in; fixed */
+
+    GMutex lock; /* guards what follows */
+    GCond changed;
+    GQueue letters;
+    GSource *source;     /* wakes the loop; NULL once the server is gone */
+    GHashTable *working; /* Call: those that are with workers */
+};
+
+/* Runs on the loop. */
+typedef void (*LetterFunc)(Server *server, void *data);
+
+Core *core_new(Engine *engine, const ServerConfig *config);
+Core *core_ref(Core *core);
+void core_unref(Core *core);
+
+/* Has `deliver(data)` run on the loop, in the order of posting; `drop(data)` instead when the
+ * server is gone. Thread-safe. */
+void core_post(Core *core, LetterFunc deliver, void *data, GDestroyNotify drop);
+
+/* Runs what was posted. */
+void core_deliver(Core *core, Server *server);
+
+/* Gives the call to a worker; it comes back by session_call_done(). Takes over a reference. */
+void core_work(Core *core, Pool *pool, Call *call);
+
+/* No letter is taken from now on. Cancels the working calls and waits up to `timeout` microseconds
+ * for their end. */
+void core_shut(Core *core, gint64 timeout);

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "chain.h"
+#include "errors.h"
+#include "session.h"
+
+/* Our own program: what libvirt has no call for. */
+
+#define PAGE_ON_LOOP 64 /* larger pages are made by a worker */
+
+/* ---- the connection's calls ---- */
+
+static bool on_progress_subscribe(Turn *turn, const void *data, void *result, GError **error)
+{
+    session_set_progress(turn->call->session, ((const RpcInt *)data)->value != 0);
+    return true;
+}
+
+static bool on_call_cancel(Turn *turn, const void *data, void *result, GError **error)
+{
+    guint32 serial = ((const RpcSerial *)data)->serial;
+
+    return session_cancel_call(turn->call->session, serial) ||
+           error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_RPC,
+                     "no call with serial %u is running on this connection", serial);
+}
+
+/* ---- jobs ---- */
+
+static bool fill_job(Turn *turn, const JobInfo *info, RpcJob *ret)
+{
+    g_autoptr(Pool) pool =
+        info->pool ? engine_find_pool_by_name(turn_engine(turn), info->pool, NULL) : NULL;
+
+    if (!turn_may_list(turn, pool, NULL, NULL))
+        return false;
+    *ret = (RpcJob){
+        .id = info->id,
+        .operation = g_strdup(info->operation),
+        .pool = g_strdup(info->pool ? info->pool : ""),
+        .volume = g_strdup(info->volume),
+        .client = g_strdup(info->client ? info->client : ""),
+        .started = info->started,
+        .done = info->done,
+        .total = info->total,
+    };
+    return true;
+}
+
+static void free_job_info(void *info)
+{
+    job_info_free(info);
+}
+
+static bool on_job_list(Turn *turn, const void *data, void *result, GError **error)
+{
+    GPtrArray *jobs = engine_list_jobs(turn_engine(turn));
+    RpcJobs *list = result;
+
+    list->jobs = g_new0(RpcJob, jobs->len);
+    for (guint i = 0; i < jobs->len; i++)
+        if (fill_job(turn, jobs->pdata[i], &list->jobs[list->n_jobs]))
+            list->n_jobs++;
+    g_ptr_array_set_free_func(jobs, free_job_info);
+    g_ptr_array_unref(jobs);
+    return true;
+}
+
+static bool on_job_cancel(Turn *turn, const void *data, void *result, GError **error)
+{
+    return engine_cancel_job(turn_engine(turn), ((const RpcUint64 *)data)->value, error);
+}
+
+/* ---- volumes ---- */
+
+typedef struct Page {
+    Turn *turn;
+    Pool *pool;
+    PoolDef *def;
+    RpcVolumeEntries *entries;
+    guint32 max;
+} Page;
+
+static char *format_word(const PoolDef *def, const VolumeDef *volume)
+{
+    const FormatTable *formats = def->schema->volume_formats;
+
+    return g_strdup(formats ? format_name(formats, volume->target.format) : "");
+}
+
+static void fill_entry(const PoolDef *def, const VolumeDef *volume, RpcVolumeEntry *ret)
+{
+    *ret = (RpcVolumeEntry){
+        .name = g_strdup(volume->name),
+        .key = g_strdup(volume->key ? volume->key : ""),
+        .path = g_strdup(volume->target.path ? volume->target.path : ""),
+        .type = (gint32)volume->type,
+        .format = format_word(def, volume),
+        .capacity = volume->capacity,
+        .allocation = volume->allocation,
+        .physical = volume->physical,
+        .backing = volume->has_backing ? g_strdup(volume->backing.path) : NULL,
+        .problem = g_strdup(volume->problem),
+    };
+}
+
+static bool add_entry(VolumeRecord *record, void *data)
+{
+    Page *page = data;
+    RpcVolumeEntries *entries = page->entries;
+    g_autoptr(VolumeDef) volume = volume_record_unpack(record, page->def->target_path);
+
+    if (!turn_may_list(page->turn, page->pool, volume->name, volume->key))
+        return true;
+    if (entries->n_entries == page->max) {
+        entries->more = 1;
+        return false;
+    }
+    fill_entry(page->def, volume, &entries->entries[entries->n_entries++]);
+    return true;
+}
+
+static bool on_volume_list_page(Turn *turn, const void *data, void *result, GError **error)
+{
+    const RpcVolumePage *args = data;
+    RpcVolumeEntries *entries = result;
+
+    if (args->max < 1 || args->max > RPC_PAGE_MAX)
+        return error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_RPC,
+                         "a page has 1 to %d volumes; %u were asked for", RPC_PAGE_MAX, args->max);
+    if (args->max > PAGE_ON_LOOP && turn->stage == TURN_ON_LOOP)
+        return turn_defer(turn);
+    g_autoptr(Pool) pool = turn_find_pool(turn, &args->pool, error);
+    g_autoptr(Inventory) inventory = pool ? pool_inventory(pool, error) : NULL;
+    if (!inventory)
+        return false;
+    g_autoptr(PoolDef) def = pool_definition(pool);
+    Page page = {turn, pool, def, entries, args->max};
+    entries->entries = g_new0(RpcVolumeEntry, MIN(args->max, inventory_count(inventory)));
+    const char *after = args->after && args->after[0] ? args->after : NULL;
+    inventory_foreach(inventory, after, add_entry, &page);
+    return true;
+}
+
+static void fill_link(const ImageLink *link, RpcChainEntry *ret)
+{
+    *ret = (RpcChainEntry){
+        .path = g_strdup(link->path),
+        .format = g_strdup(image_format_name((int)link->info.format)),
+        .capacity = link->info.capacity ? link->info.capacity : link->size,
+        .problem = g_strdup(link->problem),
+    };
+}
+
+static void free_link(void *link)
+{
+    image_link_free(link);
+}
+
+static bool on_volume_chain(Turn *turn, const void *data, void *result, GError **error)
+{
+    const RpcVolume *args = data;
+    RpcChain *chain = result;
+    Request request = turn_request(turn);
+    g_autoptr(Pool) pool = turn_find_volume_pool(turn, args, error);
+    GPtrArray *links = pool ? volume_chain(pool, args->name, &request, error) : NULL;
+
+    if (!links)
+        return false;
+    chain->entries = g_new0(RpcChainEntry, links->len);
+    for (guint i = 0; i < links->len; i++)
+        fill_link(links->pdata[i], &chain->entries[chain->n_entries++]);
+    g_ptr_array_set_free_func(links, free_link);
+    g_ptr_array_unref(links);
+    return true;
+}
+
+static const HandlerRow cistern_rows[] = {
+    {CISTERN_VOLUME_LIST_PAGE, on_volume_list_page, LOOP_THEN_MEMORY, DEADLINE_NONE},
+    {CISTERN_JOB_LIST, on_job_list, ON_LOOP, DEADLINE_NONE},
+    {CISTERN_JOB_CANCEL, on_job_cancel, ON_LOOP, DEADLINE_NONE},
+    {CISTERN_PROGRESS_SUBSCRIBE, on_progress_subscribe, ON_LOOP, DEADLINE_NONE},
+    {CISTERN_CALL_CANCEL, on_call_cancel, ON_LOOP, DEADLINE_NONE},
+    {CISTERN_VOLUME_CHAIN, on_volume_chain, ON_WORKER, DEADLINE_LOOKUP},
+};
+
+const HandlerTable cistern_handlers = {cistern_rows, G_N_ELEMENTS(cistern_rows)};
