@@ -15,11 +15,11 @@ typedef struct Engine Engine;
 typedef struct Pool Pool; /* one pool, saved or running or both; reference-counted */
 
 typedef struct EngineConfig {
-    const char *config_dir; /* definitions; autostart links in its autostart/ */
-    const char *state_dir;  /* state files of running pools; a lock file */
+    const char *config_dir;         /* definitions; autostart links in its autostart/ */
+    const char *state_dir;          /* state files of running pools; a lock file */
     const Backend *const *backends; /* ordered by number */
     guint n_backends;
-    CommandRunner runner;   /* NULL: the real one */
+    CommandRunner runner; /* NULL: the real one */
     void *runner_data;
 } EngineConfig;
 
@@ -34,8 +34,15 @@ typedef struct Request {
  * and skipped. Errors: another process has the lock (ERROR_OPERATION_INVALID), system errors. */
 Engine *engine_open(const EngineConfig *config, GError **error);
 
-/* Stops watching, cancels jobs and waits for them, writes nothing. Pools stay as they are. */
+/* Stops watching, cancels jobs and waits for them (for some seconds: storage may hang), writes
+ * nothing. Pools stay as they are. Calls made by others must have returned before, and references
+ * to pools that are still held must only be given back afterwards. Harmless with NULL. */
 void engine_close(Engine *engine);
+
+/* Reads the saved definitions again: new ones are added, changed ones take the place of the old,
+ * running pools go on as they are. Broken files are logged and skipped; a file that is gone changes
+ * nothing. */
+bool engine_reload(Engine *engine, GError **error);
 
 /* ---- pools: finding ---- */
 
@@ -44,13 +51,13 @@ void pool_unref(Pool *pool);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Pool, pool_unref)
 
 typedef enum PoolListFlag { /* libvirt's virConnectListAllStoragePoolsFlags; type bits follow */
-    POOL_LIST_INACTIVE = 1 << 0,
-    POOL_LIST_ACTIVE = 1 << 1,
-    POOL_LIST_PERSISTENT = 1 << 2,
-    POOL_LIST_TRANSIENT = 1 << 3,
-    POOL_LIST_AUTOSTART = 1 << 4,
-    POOL_LIST_NO_AUTOSTART = 1 << 5,
-    POOL_LIST_ALL_FLAGS = (1 << 20) - 1,
+                            POOL_LIST_INACTIVE = 1 << 0,
+                            POOL_LIST_ACTIVE = 1 << 1,
+                            POOL_LIST_PERSISTENT = 1 << 2,
+                            POOL_LIST_TRANSIENT = 1 << 3,
+                            POOL_LIST_AUTOSTART = 1 << 4,
+                            POOL_LIST_NO_AUTOSTART = 1 << 5,
+                            POOL_LIST_ALL_FLAGS = (1 << 20) - 1,
 } PoolListFlag;
 
 /* References to the pools that pass the filter (0 = all), ordered by name. */
@@ -66,11 +73,11 @@ Pool *engine_find_pool_by_target_path(Engine *engine, const char *path, GError *
 /* ---- pools: reading (never wait) ---- */
 
 typedef enum PoolState { /* libvirt's virStoragePoolState */
-    POOL_STATE_INACTIVE,
-    POOL_STATE_BUILDING,
-    POOL_STATE_RUNNING,
-    POOL_STATE_DEGRADED,
-    POOL_STATE_INACCESSIBLE,
+                         POOL_STATE_INACTIVE,
+                         POOL_STATE_BUILDING,
+                         POOL_STATE_RUNNING,
+                         POOL_STATE_DEGRADED,
+                         POOL_STATE_INACCESSIBLE,
 } PoolState;
 
 typedef struct PoolInfo {
@@ -78,14 +85,17 @@ typedef struct PoolInfo {
     PoolSpace space;
 } PoolInfo;
 
-const char *pool_name(Pool *pool);   /* fixed for the life of the object */
-const Uuid *pool_uuid(Pool *pool);   /* likewise */
+const char *pool_name(Pool *pool); /* fixed for the life of the object */
+const Uuid *pool_uuid(Pool *pool); /* likewise */
 const Backend *pool_backend(Pool *pool);
-PoolDef *pool_definition(Pool *pool); /* the running one, or the saved one when not running; a ref */
+PoolDef *
+pool_definition(Pool *pool); /* the running one, or the saved one when not running; a ref */
 bool pool_is_active(Pool *pool);
 bool pool_is_persistent(Pool *pool);
 bool pool_autostart(Pool *pool);
 void pool_get_info(Pool *pool, PoolInfo *ret);
+/* Why the last scan failed (POOL_STATE_INACCESSIBLE), NULL when it didn't. Free with g_free(). */
+char *pool_problem(Pool *pool);
 /* The document; `inactive`: the saved definition. */
 char *pool_format(Pool *pool, bool inactive);
 
@@ -160,11 +170,11 @@ GPtrArray *volume_chain(Pool *pool, const char *name, const Request *request, GE
 
 typedef struct JobInfo {
     guint64 id;
-    char *operation;  /* "clone", "wipe", "refresh", … */
+    char *operation; /* "clone", "wipe", "refresh", … */
     char *pool;
-    char *volume;     /* or NULL */
+    char *volume; /* or NULL */
     char *client;
-    gint64 started;   /* microseconds since the epoch */
+    gint64 started;      /* microseconds since the epoch */
     guint64 done, total; /* total 0 = not known */
 } JobInfo;
 
@@ -178,13 +188,13 @@ bool engine_cancel_job(Engine *engine, guint64 id, GError **error);
 /* ---- events ---- */
 
 typedef enum EventKind { /* libvirt's lifecycle numbers; REFRESHED is its own event there */
-    EVENT_DEFINED,
-    EVENT_UNDEFINED,
-    EVENT_STARTED,
-    EVENT_STOPPED,
-    EVENT_BUILT,
-    EVENT_ERASED,
-    EVENT_REFRESHED,
+                         EVENT_DEFINED,
+                         EVENT_UNDEFINED,
+                         EVENT_STARTED,
+                         EVENT_STOPPED,
+                         EVENT_BUILT,
+                         EVENT_ERASED,
+                         EVENT_REFRESHED,
 } EventKind;
 
 typedef struct Event {
@@ -193,8 +203,9 @@ typedef struct Event {
     Uuid pool_uuid;
 } Event;
 
-/* Called in the thread that caused the event, events of one pool in order; must not call back
- * into the engine. Returns an id for removal. */
+/* Called one at a time, events in the order of what they tell, before the call that caused the
+ * event returns, but perhaps in another thread; must not call back into the engine. Returns an id
+ * for removal. */
 typedef void (*EventListener)(const Event *event, void *data);
 guint engine_add_listener(Engine *engine, EventListener listener, void *data);
 /* After this returns the listener is not called any more. */

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "backend-call.h"
+#include "pool-private.h"
+
+#include "draft.h"
+#include "log.h"
+
+#include <string.h>
+
+bool volume_not_found(const char *name, GError **error)
+{
+    return error_set(error, ERROR_NO_VOLUME, ORIGIN_STORAGE,
+                     "no storage vol with matching name '%s'", name);
+}
+
+bool volume_name_is_possible(const Backend *backend, const char *name)
+{
+    if (!*name || !g_utf8_validate(name, -1, NULL))
+        return false;
+    if (!(backend->flags & BACKEND_FOLDER))
+        return true;
+    return !strchr(name, '/') && !g_str_equal(name, ".") && !g_str_equal(name, "..") &&
+           !draft_is_name(name);
+}
+
+/* ---- windows ---- */
+
+void change_window_open(ChangeWindow *window, Pool *pool, const char *only)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+
+    *window = (ChangeWindow){.pool = pool, .run = pool->run, .only = only};
+    if (!only)
+        window->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    pool->windows = g_list_prepend(pool->windows, window);
+}
+
+void change_window_close(ChangeWindow *window)
+{
+    g_mutex_lock(&window->pool->engine->lock);
+    window->pool->windows = g_list_remove(window->pool->windows, window);
+    g_mutex_unlock(&window->pool->engine->lock);
+    g_clear_pointer(&window->names, g_hash_table_unref);
+}
+
+static void note_change(Pool *pool, const char *name)
+{
+    for (GList *l = pool->windows; l; l = l->next) {
+        ChangeWindow *window = l->data;
+        if (!window->only)
+            g_hash_table_add(window->names, g_strdup(name));
+        else if (g_str_equal(window->only, name))
+            window->touched = true;
+    }
+}
+
+/* ---- one volume ---- */
+
+static bool is_current(const Pool *pool, guint64 run)
+{
+    return pool->run == run && pool->inventory;
+}
+
+/* Swaps in a list with this record (NULL: without the name). Returns the old list, for the caller
+ * to free without the lock. */
+static Inventory *swap_record(Pool *pool, const char *name, VolumeRecord *record)
+{
+    Inventory *old = pool->inventory;
+
+    pool->inventory = record ? inventory_with(old, record) : inventory_without(old, name);
+    note_change(pool, name);
+    return old;
+}
+
+static VolumeRecord *record_from(const PoolView *view, const VolumeState *state)
+{
+    return volume_record_new(state->volume, state->has_identity ? &state->identity : NULL,
+                             view->def->target_path);
+}
+
+VolumeRecord *pool_put_volume(Pool *pool, const PoolView *view, const VolumeState *state)
+{
+    VolumeRecord *record = record_from(view, state);
+    g_autoptr(Inventory) old = NULL;
+
+    g_mutex_lock(&pool->engine->lock);
+    if (pool->inventory)
+        old = swap_record(pool, state->volume->name, record);
+    g_mutex_unlock(&pool->engine->lock);
+    return record;
+}
+
+void pool_drop_volume(Pool *pool, const char *name)
+{
+    g_autoptr(Inventory) old = NULL;
+
+    g_mutex_lock(&pool->engine->lock);
+    if (pool->inventory)
+        old = swap_record(pool, name, NULL);
+    g_mutex_unlock(&pool->engine->lock);
+}
+
+/* Brings in what was read while the window was open, unless somebody else knew better.
+ * `fresh` NULL: the storage has no such volume. Returns what is now listed. */
+static VolumeRecord *settle_restat(ChangeWindow *window, VolumeRecord *fresh)
+{
+    Pool *pool = window->pool;
+    g_autoptr(Inventory) old = NULL;
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+
+    if (!is_current(pool, window->run))
+        return fresh ? volume_record_ref(fresh) : NULL;
+    if (window->touched)
+        return inventory_find(pool->inventory, window->only);
+    old = swap_record(pool, window->only, fresh);
+    return fresh ? volume_record_ref(fresh) : NULL;
+}
+
+static VolumeRecord *restat_in(ChangeWindow *window, Operation *op, VolumeState *ret,
+                               GError **error)
+{
+    g_auto(PoolView) view = pool_view(window->pool);
+    g_autoptr(VolumeRecord) known = pool_peek_volume(window->pool, window->only);
+    g_autoptr(GError) failure = NULL;
+
+    if (!call_volume_stat(&view, op, window->only, ret, &failure)) {
+        if (error_code(failure) == ERROR_NO_VOLUME && known && view.backend->volume_stat)
+            volume_record_unref(settle_restat(window, NULL));
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return NULL;
+    }
+    if (known && ret->has_identity && volume_record_has_identity(known, &ret->identity))
+        return g_steal_pointer(&known);
+    g_autoptr(VolumeRecord) fresh = record_from(&view, ret);
+    VolumeRecord *listed = settle_restat(window, fresh);
+    return listed ? listed : g_steal_pointer(&fresh);
+}
+
+VolumeRecord *pool_restat(Pool *pool, const char *name, Operation *op, VolumeState *ret,
+                          GError **error)
+{
+    ChangeWindow window;
+
+    change_window_open(&window, pool, name);
+    VolumeRecord *record = restat_in(&window, op, ret, error);
+    change_window_close(&window);
+    return record;
+}
+
+/* ---- the whole pool ---- */
+
+/* Swaps in a definition made from the one in force. Returns the old one. */
+static PoolDef *swap_state(Pool *pool, const PoolSpace *space, const Permissions *permissions)
+{
+    PoolDef *old = pool->def;
+
+    pool->def = pool_def_with_state(old, space, permissions);
+    return old;
+}
+
+void pool_update_space(Pool *pool, Operation *op)
+{
+    g_auto(PoolView) view = pool_view(pool);
+    PoolSpace space = view.def->space;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PoolDef) old = NULL;
+
+    if (!call_space(&view, op, &space, &error)) {
+        log_debug("keeping the last known sizes: %s", error->message);
+        return;
+    }
+    g_mutex_lock(&pool->engine->lock);
+    if (pool->inventory)
+        old = swap_state(pool, &space, NULL);
+    g_mutex_unlock(&pool->engine->lock);
+}
+
+static void set_free_extents(PoolDef *def, const ScanResult *result)
+{
+    PoolDevice *device = &def->source.devices[0];
+
+    g_free(device->free_extents);
+    device->free_extents =
+        g_memdup2(result->free_extents, result->n_free_extents * sizeof(FreeExtent));
+    device->n_free_extents = result->n_free_extents;
+}
+
+static PoolDef *adopt_state(Pool *pool, const ScanResult *result)
+{
+    PoolDef *old = swap_state(pool, result->has_space ? &result->space : &pool->def->space,
+                              result->has_permissions ? &result->permissions : NULL);
+
+    if (result->has_free_extents && pool->def->source.n_devices > 0)
+        set_free_extents(pool->def, result);
+    return old;
+}
+
+/* Lays the present state of one volume over a scan's list. Takes over the list. */
+static Inventory *overlay(Inventory *list, const Inventory *present, const char *name)
+{
+    g_autoptr(Inventory) old = list;
+    g_autoptr(VolumeRecord) record = inventory_find(present, name);
+
+    return record ? inventory_with(old, record) : inventory_without(old, name);
+}
+
+static Inventory *overlay_all(Inventory *list, const Inventory *present, GHashTable *names)
+{
+    GHashTableIter iter;
+    gpointer name;
+
+    g_hash_table_iter_init(&iter, names);
+    while (g_hash_table_iter_next(&iter, &name, NULL))
+        list = overlay(list, present, name);
+    return list;
+}
+
+/* More names than this are laid over without the lock, which takes another round. */
+#define OVERLAY_LOCKED_MAX 64
+
+/* Takes the names that changed since the last round. NULL: there were few enough, and the new list
+ * is in (*list is then the old one), or the pool has stopped since (*ret_stopped). Else
+ * *ret_present is the list they are to be taken from. */
+static GHashTable *adopt_round(ChangeWindow *window, const ScanResult *result, Inventory **list,
+                               Inventory **ret_present, PoolDef **ret_old, bool *ret_stopped)
+{
+    Pool *pool = window->pool;
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+
+    *ret_stopped = !is_current(pool, window->run);
+    if (*ret_stopped)
+        return NULL;
+    if (g_hash_table_size(window->names) > OVERLAY_LOCKED_MAX) {
+        GHashTable *names = window->names;
+        window->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        *ret_present = inventory_ref(pool->inventory);
+        return names;
+    }
+    Inventory *adopted = overlay_all(*list, pool->inventory, window->names);
+    *list = pool->inventory;
+    pool->inventory = adopted;
+    *ret_old = adopt_state(pool, result);
+    g_clear_pointer(&pool->problem, g_free);
+    return NULL;
+}
+
+bool pool_adopt_scan(ChangeWindow *window, const ScanResult *result, GError **error)
+{
+    g_autoptr(Inventory) list = inventory_ref(result->inventory);
+    g_autoptr(PoolDef) old = NULL;
+    bool stopped = false;
+
+    for (;;) {
+        g_autoptr(Inventory) present = NULL;
+        g_autoptr(GHashTable) names = adopt_round(window, result, &list, &present, &old, &stopped);
+        if (stopped)
+            return error_set(error, ERROR_ABORTED, ORIGIN_STORAGE,
+                             "the pool was stopped while it was read");
+        if (!names)
+            return true;
+        list = overlay_all(g_steal_pointer(&list), present, names);
+    }
+}
+
+/* ---- reading ---- */
+
+Inventory *pool_present_list(Pool *pool)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+
+    return pool->inventory ? inventory_ref(pool->inventory) : NULL;
+}
+
+Inventory *pool_inventory(Pool *pool, GError **error)
+{
+    if (!lease_check(pool, OP_LOOK, error))
+        return NULL;
+    Inventory *inventory = pool_present_list(pool);
+
+    /* It may have stopped in between; then its last list is gone. */
+    return inventory ? inventory : inventory_new_empty(NULL);
+}
+
+VolumeRecord *pool_peek_volume(Pool *pool, const char *name)
+{
+    g_autoptr(Inventory) inventory = pool_present_list(pool);
+
+    return inventory ? inventory_find(inventory, name) : NULL;
+}
+
+VolumeDef *pool_unpack_volume(const PoolView *view, const VolumeRecord *record)
+{
+    return volume_record_unpack(record, view->def->target_path);
+}
+
+VolumeDef *volume_last_known(Pool *pool, const char *name, GError **error)
+{
+    if (!lease_check(pool, OP_LOOK, error))
+        return NULL;
+    g_auto(PoolView) view = pool_view(pool);
+    g_autoptr(VolumeRecord) record = pool_peek_volume(pool, name);
+
+    if (record)
+        return pool_unpack_volume(&view, record);
+    volume_not_found(name, error);
+    return NULL;
+}
