@@ -31,7 +31,7 @@ typedef int (*Compare)(const VolumeRecord *record, const char *key, const char *
 struct Inventory {
     gint refs;
     guint64 count;
-    char *target_path; /* a GRefString, or NULL */
+    char *target_path; /* or NULL */
     Node *by_name;     /* NULL: empty */
     Node *by_key;      /* records that hold a key of their own */
     Node *by_path;     /* likewise */
@@ -481,7 +481,7 @@ Inventory *inventory_new_empty(const char *target_path)
     Inventory *inventory = g_new0(Inventory, 1);
 
     inventory->refs = 1;
-    inventory->target_path = target_path ? g_ref_string_new(target_path) : NULL;
+    inventory->target_path = g_strdup(target_path);
     return inventory;
 }
 
@@ -510,21 +510,19 @@ void inventory_unref(Inventory *inventory)
         return;
     for (guint i = 0; i < TREE_COUNT; i++)
         node_unref(*tree_root(inventory, &tree_kinds[i]));
-    g_clear_pointer(&inventory->target_path, g_ref_string_release);
+    g_free(inventory->target_path);
     g_free(inventory);
 }
 
 static Inventory *inventory_copy(const Inventory *inventory)
 {
-    Inventory *copy = g_memdup2(inventory, sizeof *inventory);
+    Inventory *copy = inventory_new_empty(inventory->target_path);
 
-    copy->refs = 1;
-    if (copy->target_path)
-        copy->target_path = g_ref_string_acquire(copy->target_path);
+    copy->count = inventory->count;
     for (guint i = 0; i < TREE_COUNT; i++) {
-        Node *root = *tree_root(copy, &tree_kinds[i]);
+        Node *root = *tree_root(inventory, &tree_kinds[i]);
         if (root)
-            node_ref(root);
+            *tree_root(copy, &tree_kinds[i]) = node_ref(root);
     }
     return copy;
 }

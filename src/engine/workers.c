@@ -34,8 +34,9 @@ struct Workers {
     GHashTable *lanes; /* key → Lane */
     GQueue ready;      /* of Lane, taking turns */
     guint threads, idle;
-    bool stopping;  /* threads end when there is nothing to do */
-    bool abandoned; /* nobody waits any more: the last thread releases all */
+    bool is_looking; /* a thread was woken or started and hasn't looked yet */
+    bool stopping;   /* threads end when there is nothing to do */
+    bool abandoned;  /* nobody waits any more: the last thread releases all */
 };
 
 Workers *workers_new(guint max_threads, guint max_per_key)
@@ -135,6 +136,7 @@ static bool wait_for_work(Workers *workers)
     workers->idle++;
     status = pthread_cond_timedwait(&workers->wake, &workers->lock, &until);
     workers->idle--;
+    workers->is_looking = false;
     return status == 0;
 }
 
@@ -142,7 +144,6 @@ static void wake_thread(Workers *workers);
 
 static void run_work(Workers *workers, Work *work, Lane *lane)
 {
-    /* Whoever is woken wakes the next, as long as there is more to start. */
     wake_thread(workers);
     pthread_mutex_unlock(&workers->lock);
     work->func(work->data);
@@ -159,6 +160,7 @@ static void *run_thread(void *data)
     Lane *lane;
 
     pthread_mutex_lock(&workers->lock);
+    workers->is_looking = false;
     for (;;) {
         Work *work = take_work(workers, &lane);
         if (work) {
@@ -193,23 +195,27 @@ static int start_thread(Workers *workers)
     return status;
 }
 
-/* Has a thread look for work, if there is any that may start. */
+/* Has a thread look for work, if there is any that may start. One at a time: when it has found
+ * some, it wakes the next. */
 static void wake_thread(Workers *workers)
 {
-    if (g_queue_is_empty(&workers->ready))
+    if (workers->is_looking || g_queue_is_empty(&workers->ready))
         return;
     if (workers->idle > 0) {
+        workers->is_looking = true;
         pthread_cond_signal(&workers->wake);
         return;
     }
     if (workers->threads >= workers->max_threads)
         return;
     int status = start_thread(workers);
-    if (status == 0)
-        workers->threads++;
-    else
+    if (status != 0) {
         /* What is queued starts when another thread is free, or with the next work. */
         log_warning("cannot start another worker thread: %s", g_strerror(status));
+        return;
+    }
+    workers->threads++;
+    workers->is_looking = true;
 }
 
 /* ---- the rest of the interface ---- */
