@@ -27,7 +27,8 @@ typedef enum ImageFormat {
     IMAGE_FORMAT_VHDX = IMAGE_FORMAT_COUNT,
 } ImageFormat;
 
-/* The words above (vhdx included at the end, beyond `count`); default raw; `none` is output only. */
+/* The words above (vhdx included at the end, beyond `count`); default raw; `none` is output only.
+ */
 extern const FormatTable image_formats;
 
 /* The word for an id, vhdx included. */

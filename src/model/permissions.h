@@ -8,9 +8,9 @@
 
 /* Owner, group, mode and label of a file or folder, each of which may be unset. */
 typedef struct Permissions {
-    guint mode;        /* permission bits, or MODE_UNSET */
-    guint32 uid, gid;  /* or ID_UNSET */
-    char *label;       /* security label, or NULL */
+    guint mode;       /* permission bits, or MODE_UNSET */
+    guint32 uid, gid; /* or ID_UNSET */
+    char *label;      /* security label, or NULL */
 } Permissions;
 
 #define PERMISSIONS_INIT ((Permissions){.mode = MODE_UNSET, .uid = ID_UNSET, .gid = ID_UNSET})

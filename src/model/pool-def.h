@@ -40,7 +40,7 @@ typedef struct PoolAdapter {
     char *name;          /* scsi_host by name */
     bool has_parentaddr; /* scsi_host by PCI address */
     PciAddress address;
-    int unique_id; /* -1 = not given */
+    int unique_id;                                                              /* -1 = not given */
     char *wwnn, *wwpn, *parent, *parent_wwnn, *parent_wwpn, *parent_fabric_wwn; /* fc_host */
     TriState managed;
 } PoolAdapter;

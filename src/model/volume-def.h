@@ -65,7 +65,7 @@ typedef struct Timestamps {
 /* <target> and <backingStore>. */
 typedef struct VolumeTarget {
     char *path;
-    int format; /* id in schema->volume_formats */
+    int format; /* id in schema->volume_formats; -1 = not known, not written */
     Permissions permissions;
     bool has_timestamps;
     Timestamps timestamps;
@@ -99,14 +99,16 @@ void volume_def_clear(VolumeDef *def);
 void volume_def_free(VolumeDef *def);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VolumeDef, volume_def_free)
 
+/* True when both say the same. */
+bool volume_def_equal(const VolumeDef *a, const VolumeDef *b);
+
 typedef enum VolumeParseFlag {
     VOLUME_PARSE_VALIDATE = 1 << 0,          /* check against the RNG schema first */
     VOLUME_PARSE_CAPACITY_OPTIONAL = 1 << 1, /* a clone takes it from its source */
 } VolumeParseFlag;
 
 /* Parses a volume document for a pool of this type. */
-VolumeDef *volume_def_parse(const char *xml, const PoolSchema *schema, guint flags,
-                            GError **error);
+VolumeDef *volume_def_parse(const char *xml, const PoolSchema *schema, guint flags, GError **error);
 
 /* The document as libvirt writes it for a volume of this type of pool. */
 char *volume_def_format(const VolumeDef *def, const PoolSchema *schema);
