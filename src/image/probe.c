@@ -29,6 +29,19 @@ void image_info_truncated(ImageInfo *info)
     image_info_problem(info, "the %s header ends too early", image_format_name(info->format));
 }
 
+void image_info_read_backing(ImageInfo *info, Reader *reader, guint64 offset, guint32 length)
+{
+    g_autofree char *name = NULL;
+
+    if (length > IMAGE_BACKING_MAX)
+        image_info_problem(info, "the backing file's name is longer than %d bytes",
+                           IMAGE_BACKING_MAX);
+    else if (offset > IMAGE_HEADER_SIZE - length || !reader_string(reader, offset, length, &name))
+        image_info_problem(info, "the backing file's name lies outside the header");
+    else if (*name)
+        info->backing = g_steal_pointer(&name);
+}
+
 void image_info_set_capacity(ImageInfo *info, guint64 value, guint64 scale)
 {
     guint64 capacity;

@@ -42,5 +42,10 @@ void image_info_problem(ImageInfo *info, const char *format, ...) G_GNUC_PRINTF(
 /* Notes that the header ends before it is complete. */
 void image_info_truncated(ImageInfo *info);
 
-/* bytes × scale as capacity; one that does not fit into 63 bits is a problem. */
+#define IMAGE_BACKING_MAX 1023 /* bytes of a backing file's name in qcow, qcow2 and qed */
+
+/* Takes the backing file's name from inside the header; an empty one is none. */
+void image_info_read_backing(ImageInfo *info, Reader *reader, guint64 offset, guint32 length);
+
+/* value × scale bytes as capacity; one that does not fit into 63 bits is a problem. */
 void image_info_set_capacity(ImageInfo *info, guint64 value, guint64 scale);

@@ -6,7 +6,6 @@
 /* qcow (version 1) and qcow2 (versions 2, 3). Source of the layout: QEMU's
  * docs/interop/qcow2.txt. */
 
-#define BACKING_MAX      1023
 #define CLUSTER_BITS_MIN 9
 #define CLUSTER_BITS_MAX 21
 #define HEADER_SIZE_V2   72
@@ -24,18 +23,11 @@ static void read_backing(Reader *reader, ImageInfo *info)
 {
     guint64 offset;
     guint32 length;
-    g_autofree char *name = NULL;
 
     if (!reader_be64(reader, 8, &offset) || !reader_be32(reader, 16, &length))
         image_info_truncated(info);
-    else if (offset == 0)
-        return;
-    else if (length > BACKING_MAX)
-        image_info_problem(info, "the backing file's name is longer than %d bytes", BACKING_MAX);
-    else if (offset > IMAGE_HEADER_SIZE - length || !reader_string(reader, offset, length, &name))
-        image_info_problem(info, "the backing file's name lies outside the header");
-    else if (*name)
-        info->backing = g_steal_pointer(&name);
+    else if (offset != 0)
+        image_info_read_backing(info, reader, offset, length);
 }
 
 static void read_encryption(Reader *reader, guint offset, ImageInfo *info)
@@ -84,8 +76,8 @@ static void read_backing_format(Reader *reader, guint64 offset, guint32 length, 
 static void read_data_file(Reader *reader, guint64 offset, guint32 length, ImageInfo *info)
 {
     g_clear_pointer(&info->data_file, g_free);
-    if (length > BACKING_MAX)
-        image_info_problem(info, "the data file's name is longer than %d bytes", BACKING_MAX);
+    if (length > IMAGE_BACKING_MAX)
+        image_info_problem(info, "the data file's name is longer than %d bytes", IMAGE_BACKING_MAX);
     else
         reader_string(reader, offset, length, &info->data_file);
 }

@@ -3,7 +3,6 @@
 
 #define FEATURE_BACKING  (1u << 0)
 #define FEATURE_NO_PROBE (1u << 2) /* the backing file is raw */
-#define BACKING_MAX      1023
 
 static void read_backing(Reader *reader, ImageInfo *info)
 {
@@ -11,11 +10,8 @@ static void read_backing(Reader *reader, ImageInfo *info)
 
     if (!reader_le32(reader, 56, &offset) || !reader_le32(reader, 60, &length))
         image_info_truncated(info);
-    else if (length == 0 || length > BACKING_MAX)
-        image_info_problem(info, "the length of the backing file's name, %u, is not within 1…%d",
-                           length, BACKING_MAX);
-    else if (offset > IMAGE_HEADER_SIZE || !reader_string(reader, offset, length, &info->backing))
-        image_info_problem(info, "the backing file's name lies outside the header");
+    else
+        image_info_read_backing(info, reader, offset, length);
 }
 
 /* Without the no-probe bit the backing file's format is left open, not an error. */

@@ -101,7 +101,7 @@ static void make(const Sample *sample)
     g_ptr_array_add(argv, (gpointer)sample->name);
     g_ptr_array_add(argv, (gpointer)sample->size);
     g_ptr_array_add(argv, NULL);
-    g_autofree char *output = run((const char *const *)argv->pdata);
+    g_free(run((const char *const *)argv->pdata));
 }
 
 static json_t *ask_tool(const Sample *sample)
