@@ -46,11 +46,23 @@ int volume_pages_failure(const Call *call)
 
 typedef struct Listing {
     const Call *call;
-    Table *table;
+    Table *table; /* made when the first page is there */
     JsonStream stream;
     bool details;
-    guint64 broken; /* volumes that can't be read */
+    bool problems;  /* the table says why volumes can't be read */
+    guint64 broken; /* volumes that can't be read and are listed without saying so */
 } Listing;
+
+static Table *make_table(const Listing *listing)
+{
+    static const char *const plain[] = {"Name", "Path", NULL};
+    static const char *const details[] = {"Name",       "Path",   "Type", "Capacity",
+                                          "Allocation", "Format", NULL};
+    static const char *const problems[] = {"Name",       "Path",   "Type",    "Capacity",
+                                           "Allocation", "Format", "Problem", NULL};
+    const char *const *titles = listing->problems ? problems : details;
+    return table_new(listing->details ? titles : plain, !call_option(listing->call, "quiet"));
+}
 
 static json_t *entry_json(const CisternVolumeEntry *entry)
 {
@@ -68,63 +80,86 @@ static json_t *entry_json(const CisternVolumeEntry *entry)
     return object;
 }
 
-static void add_details(Table *table, const CisternVolumeEntry *entry)
+static void add_details(const Listing *listing, const CisternVolumeEntry *entry)
 {
     g_autofree char *capacity = size_for_people(entry->capacity);
     g_autofree char *allocation = size_for_people(entry->allocation);
-    table_add(table, volume_type_word(entry->type));
-    table_add(table, capacity);
-    table_add(table, allocation);
-    table_add(table, *entry->format ? entry->format : "-");
-    table_add(table, *entry->problem ? entry->problem : "-");
+    table_add(listing->table, volume_type_word(entry->type));
+    table_add(listing->table, capacity);
+    table_add(listing->table, allocation);
+    table_add(listing->table, *entry->format ? entry->format : "-");
+    if (listing->problems)
+        table_add(listing->table, *entry->problem ? entry->problem : "-");
+}
+
+static bool any_problem(const CisternVolumeEntry *entries, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (*entries[i].problem)
+            return true;
+    return false;
+}
+
+static bool list_page_json(const CisternVolumeEntry *entries, int count, void *data)
+{
+    Listing *listing = data;
+    for (int i = 0; i < count; i++)
+        json_stream_add(&listing->stream, entry_json(&entries[i]));
+    return true;
 }
 
 static bool list_page(const CisternVolumeEntry *entries, int count, void *data)
 {
     Listing *listing = data;
+    if (!listing->table) {
+        listing->problems = listing->details && any_problem(entries, count);
+        listing->table = make_table(listing);
+    }
     for (int i = 0; i < count; i++) {
-        listing->broken += *entries[i].problem != '\0';
-        if (listing->call->json) {
-            json_stream_add(&listing->stream, entry_json(&entries[i]));
-            continue;
-        }
+        listing->broken += *entries[i].problem && !listing->problems;
         table_add(listing->table, entries[i].name);
         table_add(listing->table, entries[i].path);
         if (listing->details)
-            add_details(listing->table, &entries[i]);
+            add_details(listing, &entries[i]);
     }
-    if (!listing->call->json)
-        table_print(listing->table);
+    table_print(listing->table);
     return true;
 }
 
-static void mention_broken(const Listing *listing)
+static int end_listing(Listing *listing)
 {
-    if (listing->broken > 0 && !listing->details && !listing->call->json)
-        report_note(listing->call,
-                    "%" G_GUINT64_FORMAT " of these can't be read; --details says why",
-                    listing->broken);
+    if (!listing->table)
+        listing->table = make_table(listing);
+    table_end(listing->table);
+    fflush(stdout);
+    if (listing->broken > 0)
+        report_note(listing->call, "%" G_GUINT64_FORMAT " of these can't be read%s",
+                    listing->broken, listing->details ? "" : "; --details says why");
+    return STATUS_OK;
+}
+
+static int list_text(const Call *call, CisternPool *pool)
+{
+    Listing listing = {.call = call, .details = call_flag(call, "details")};
+    bool whole = volume_pages_visit(pool, NULL, list_page, &listing);
+    int status = whole ? end_listing(&listing) : volume_pages_failure(call);
+    table_free(listing.table);
+    return status;
+}
+
+static int list_json(const Call *call, CisternPool *pool)
+{
+    Listing listing = {.call = call};
+    if (!volume_pages_visit(pool, NULL, list_page_json, &listing))
+        return volume_pages_failure(call);
+    json_stream_end(&listing.stream);
+    return STATUS_OK;
 }
 
 int run_vol_list(Call *call)
 {
-    static const char *const plain[] = {"Name", "Path", NULL};
-    static const char *const details[] = {"Name",       "Path",   "Type",    "Capacity",
-                                          "Allocation", "Format", "Problem", NULL};
     g_autoptr(CisternPool) pool = lookup_call_pool(call);
     if (!pool)
         return report_failure(call);
-    Listing listing = {.call = call, .details = call_flag(call, "details")};
-    g_autoptr(Table) table =
-        table_new(listing.details ? details : plain, !call_option(call, "quiet"));
-    listing.table = table;
-    if (!volume_pages_visit(pool, NULL, list_page, &listing))
-        return volume_pages_failure(call);
-    if (call->json)
-        json_stream_end(&listing.stream);
-    else
-        table_end(table);
-    fflush(stdout);
-    mention_broken(&listing);
-    return STATUS_OK;
+    return call->json ? list_json(call, pool) : list_text(call, pool);
 }
