@@ -68,8 +68,10 @@ static Relation lease_relation(const Hold *wanted, const Lease *held)
 {
     Relation worst = RELATION_NONE;
 
-    for (guint i = 0; i < held->count; i++)
-        worst = MAX(worst, hold_relation(wanted, &held->holds[i]));
+    for (guint i = 0; i < held->count; i++) {
+        Relation relation = hold_relation(wanted, &held->holds[i]);
+        worst = MAX(worst, relation);
+    }
     return worst;
 }
 
@@ -152,8 +154,10 @@ static Verdict judge_running(Lease *lease, const Hold *hold, GError **error)
 {
     Verdict worst = VERDICT_GO;
 
-    for (GList *l = hold->pool->engine->running.head; l && worst != VERDICT_REFUSE; l = l->next)
-        worst = MAX(worst, judge_against(lease, hold, l->data, error));
+    for (GList *l = hold->pool->engine->running.head; l && worst != VERDICT_REFUSE; l = l->next) {
+        Verdict verdict = judge_against(lease, hold, l->data, error);
+        worst = MAX(worst, verdict);
+    }
     return worst;
 }
 
@@ -196,8 +200,10 @@ static Verdict judge(Lease *lease, GError **error)
 {
     Verdict worst = VERDICT_GO;
 
-    for (guint i = 0; i < lease->count && worst != VERDICT_REFUSE; i++)
-        worst = MAX(worst, judge_hold(lease, &lease->holds[i], error));
+    for (guint i = 0; i < lease->count && worst != VERDICT_REFUSE; i++) {
+        Verdict verdict = judge_hold(lease, &lease->holds[i], error);
+        worst = MAX(worst, verdict);
+    }
     return worst;
 }
 
