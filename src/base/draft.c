@@ -106,28 +106,46 @@ static bool rename_new(const Draft *draft, const char *name)
     return errno == ENOENT && renameat(draft->folder, draft->name, draft->folder, name) == 0;
 }
 
+/* Takes the place of what has the name, which afterwards has the draft's: that way back is open
+ * until the folder is on disk. */
+static bool rename_over(const Draft *draft, const char *name)
+{
+    if (renameat2(draft->folder, draft->name, draft->folder, name, RENAME_EXCHANGE) == 0)
+        return true;
+    if (errno == ENOENT)
+        return rename_new(draft, name);
+    return (errno == EINVAL || errno == ENOSYS) &&
+           renameat(draft->folder, draft->name, draft->folder, name) == 0;
+}
+
 /* A folder on a file system that can't flush folders has nothing to flush. */
 static bool flush_folder(int folder)
 {
     return fsync(folder) == 0 || errno == EINVAL || errno == EROFS;
 }
 
+/* Undoes a rename that may not have reached the disk. */
+static void rename_back(const Draft *draft, const char *name)
+{
+    if (renameat2(draft->folder, draft->name, draft->folder, name, RENAME_EXCHANGE) < 0 &&
+        errno == ENOENT)
+        (void)renameat(draft->folder, name, draft->folder, draft->name);
+}
+
 bool draft_publish(Draft *draft, const char *name, bool replace, GError **error)
 {
     if (fsync(draft->fd) < 0)
         return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write '%s' to disk", name);
-    bool renamed = replace ? renameat(draft->folder, draft->name, draft->folder, name) == 0
-                           : rename_new(draft, name);
-    if (!renamed)
+    if (!(replace ? rename_over(draft, name) : rename_new(draft, name)))
         return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot give a new file its name '%s'",
                                name);
     if (!flush_folder(draft->folder)) {
         error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write the name '%s' to disk", name);
-        /* The state before: nobody was told of the new file. A replaced one can't come back. */
-        if (!replace)
-            (void)renameat(draft->folder, name, draft->folder, draft->name);
+        rename_back(draft, name);
         return false;
     }
+    if (replace)
+        (void)unlinkat(draft->folder, draft->name, 0); /* what was replaced */
     fd_close(&draft->fd);
     *draft = DRAFT_INIT;
     return true;

@@ -48,6 +48,24 @@ static void test_name_taken(Folder *folder, gconstpointer data)
     unlinkat(folder->fd, "name", 0);
 }
 
+/* What was replaced doesn't stay behind under another name. */
+static void test_replace(Folder *folder, gconstpointer data)
+{
+    autodraft Draft draft = DRAFT_INIT;
+    char text[8] = "";
+
+    autofd int old = openat(folder->fd, "name", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    g_assert_true(fd_write_at(old, "old", 3, 0));
+    g_assert_true(draft_create(folder->fd, 0600, &draft, NULL));
+    g_assert_true(fd_write_at(draft.fd, "new", 3, 0));
+    g_assert_true(draft_publish(&draft, "name", true, NULL));
+    autofd int fd = fd_open_beneath(folder->fd, "name", O_RDONLY, 0);
+    g_assert_cmpint(fd_read_at(fd, text, sizeof text - 1, 0), ==, 3);
+    g_assert_cmpstr(text, ==, "new");
+    g_assert_cmpuint(count_entries(folder->path), ==, 1);
+    unlinkat(folder->fd, "name", 0);
+}
+
 static void test_discard_folder(Folder *folder, gconstpointer data)
 {
     Draft draft = DRAFT_INIT;
@@ -96,6 +114,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add("/draft/publish", Folder, NULL, folder_setup, test_publish, folder_teardown);
     g_test_add("/draft/name-taken", Folder, NULL, folder_setup, test_name_taken, folder_teardown);
+    g_test_add("/draft/replace", Folder, NULL, folder_setup, test_replace, folder_teardown);
     g_test_add("/draft/discard-folder", Folder, NULL, folder_setup, test_discard_folder,
                folder_teardown);
     g_test_add("/draft/sweep", Folder, NULL, folder_setup, test_sweep, folder_teardown);
