@@ -266,6 +266,8 @@ static bool describe_image(const Folder *folder, int fd, guint64 size, VolumeDef
     g_auto(ImageInfo) info = {0};
     g_autoptr(GError) error = NULL;
 
+    /* Only the header is wanted, not what the kernel would read on behind it. */
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
     if (!image_probe_fd(fd, size, &info, &error)) {
         set_problem(volume, "%s", error->message);
         return false;
@@ -356,7 +358,8 @@ static bool describe_content(const Folder *folder, const Entry *entry, VolumeDef
         return true;
     }
     *ret_lasting = describers[entry->kind](folder, fd, entry, volume);
-    volume->target.permissions.label = file_read_label(fd);
+    if (!folder->no_labels)
+        volume->target.permissions.label = file_read_label(fd);
     return true;
 }
 

@@ -10,6 +10,7 @@
 typedef struct Folder {
     int fd;
     const char *path; /* the pool's target path, borrowed */
+    bool no_labels;   /* security labels of the entries are not looked for */
 } Folder;
 
 #define autofolder __attribute__((cleanup(folder_close)))

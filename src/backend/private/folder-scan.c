@@ -119,7 +119,9 @@ static void scan_entry(guint index, void *data)
     volume_def_clear(&volume);
 }
 
-static bool report_space(const Folder *folder, Scan *scan, GError **error)
+/* Reports sizes and permissions. Where the folder has no label nothing has one: then its entries
+ * need not be asked. */
+static bool report_space(Folder *folder, Scan *scan, GError **error)
 {
     Permissions permissions = PERMISSIONS_INIT;
     PoolSpace space;
@@ -127,6 +129,7 @@ static bool report_space(const Folder *folder, Scan *scan, GError **error)
     if (!folder_read_space(folder, &space, &permissions, error))
         return false;
     scan->set_space(scan, &space, &permissions);
+    folder->no_labels = permissions.label == NULL;
     g_free(permissions.label);
     return true;
 }
@@ -136,7 +139,8 @@ bool folder_scan(const PoolDef *pool, Operation *op, Scan *scan, GError **error)
     autofolder Folder folder = {.fd = -1};
     autolisting Listing listing = {0};
 
-    if (!folder_open(pool, &folder, error) || !listing_read(&folder, op, &listing, error))
+    if (!folder_open(pool, &folder, error) || !listing_read(&folder, op, &listing, error) ||
+        !report_space(&folder, scan, error))
         return false;
     Run run = {
         .folder = &folder,
@@ -144,6 +148,5 @@ bool folder_scan(const PoolDef *pool, Operation *op, Scan *scan, GError **error)
         .scan = scan,
         .now = entry_clock(),
     };
-    return crew_run(listing.names->len, scan_entry, &run, op, error) &&
-           report_space(&folder, scan, error);
+    return crew_run(listing.names->len, scan_entry, &run, op, error);
 }
