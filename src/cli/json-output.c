@@ -51,7 +51,7 @@ void json_stream_add(JsonStream *stream, json_t *element)
 {
     fputs(stream->started ? ",\n  " : "[\n  ", stdout);
     stream->started = true;
-    json_dumpf(element, stdout, 0);
+    json_dumpf(element, stdout, JSON_ENCODE_ANY);
     json_decref(element);
 }
 
