@@ -138,6 +138,9 @@ void pool_drop_volume(Pool *pool, const char *name);
  * Errors: ERROR_NO_VOLUME, then it isn't listed any more. */
 VolumeRecord *pool_restat(Pool *pool, const char *name, Operation *op, VolumeState *ret,
                           GError **error);
+/* The same for a name that may come from anywhere. */
+VolumeRecord *pool_ask_storage(Pool *pool, const char *name, Operation *op, VolumeState *ret,
+                               GError **error);
 /* Sets the sizes anew, after a change. A failure is logged only. */
 void pool_update_space(Pool *pool, Operation *op);
 /* The new list, sizes and permissions from a scan. Errors: ERROR_ABORTED when the pool was stopped
@@ -148,8 +151,6 @@ Inventory *pool_present_list(Pool *pool);
 /* The listed definition as a value. */
 VolumeDef *pool_unpack_volume(const PoolView *view, const VolumeRecord *record);
 bool volume_not_found(const char *name, GError **error);
-/* A name that could be one in this pool; others needn't be asked for. */
-bool volume_name_is_possible(const Backend *backend, const char *name);
 
 /* ---- volume-find.c ---- */
 

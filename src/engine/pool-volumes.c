@@ -13,7 +13,7 @@ bool volume_not_found(const char *name, GError **error)
                      "no storage vol with matching name '%s'", name);
 }
 
-bool volume_name_is_possible(const Backend *backend, const char *name)
+static bool name_is_possible(const Backend *backend, const char *name)
 {
     if (!*name || !g_utf8_validate(name, -1, NULL))
         return false;
@@ -145,6 +145,15 @@ VolumeRecord *pool_restat(Pool *pool, const char *name, Operation *op, VolumeSta
     VolumeRecord *record = restat_in(&window, op, ret, error);
     change_window_close(&window);
     return record;
+}
+
+VolumeRecord *pool_ask_storage(Pool *pool, const char *name, Operation *op, VolumeState *ret,
+                               GError **error)
+{
+    if (name_is_possible(pool_backend(pool), name))
+        return pool_restat(pool, name, op, ret, error);
+    volume_not_found(name, error);
+    return NULL;
 }
 
 /* ---- the whole pool ---- */

@@ -48,22 +48,20 @@ static void look_at_one(Pool *pool, const char *name)
     g_autoptr(GError) error = NULL;
     g_auto(VolumeState) state = {0};
 
-    volume_record_unref(pool_restat(pool, name, op, &state, &error));
+    volume_record_unref(pool_ask_storage(pool, name, op, &state, &error));
     if (error)
         log_debug("after a change: %s", error->message);
 }
 
 static void look_at_names(Pool *pool, GHashTable *names)
 {
-    g_auto(PoolView) view = pool_view(pool);
     g_autoptr(Operation) op = operation_new(engine_deadline(LOOK_SECONDS));
     GHashTableIter iter;
     gpointer name;
 
     g_hash_table_iter_init(&iter, names);
     while (g_hash_table_iter_next(&iter, &name, NULL))
-        if (volume_name_is_possible(view.backend, name))
-            look_at_one(pool, name);
+        look_at_one(pool, name);
     pool_update_space(pool, op);
 }
 

@@ -10,16 +10,6 @@
 
 /* ---- by name ---- */
 
-/* Asks the storage about a name that may come from anywhere. */
-static VolumeRecord *ask_storage(Pool *pool, const char *name, Operation *op, VolumeState *ret,
-                                 GError **error)
-{
-    if (volume_name_is_possible(pool_backend(pool), name))
-        return pool_restat(pool, name, op, ret, error);
-    volume_not_found(name, error);
-    return NULL;
-}
-
 VolumeRecord *pool_find_volume(Pool *pool, const char *name, const Request *request, GError **error)
 {
     g_auto(VolumeState) state = {0};
@@ -27,7 +17,7 @@ VolumeRecord *pool_find_volume(Pool *pool, const char *name, const Request *requ
     if (!lease_check(pool, OP_LOOK, error))
         return NULL;
     VolumeRecord *record = pool_peek_volume(pool, name);
-    return record ? record : ask_storage(pool, name, request->op, &state, error);
+    return record ? record : pool_ask_storage(pool, name, request->op, &state, error);
 }
 
 /* ---- by key and path ---- */
@@ -76,7 +66,7 @@ static VolumeRecord *find_in_folder(Pool *pool, const char *path, Operation *op,
     const char *name = name_in_folder(pool, path);
     g_auto(VolumeState) state = {0};
     g_autoptr(GError) failure = NULL;
-    VolumeRecord *record = name ? ask_storage(pool, name, op, &state, &failure) : NULL;
+    VolumeRecord *record = name ? pool_ask_storage(pool, name, op, &state, &failure) : NULL;
 
     if (failure && error_code(failure) != ERROR_NO_VOLUME)
         g_propagate_error(error, g_steal_pointer(&failure));
@@ -154,7 +144,7 @@ VolumeDef *volume_read(Pool *pool, const char *name, const Request *request, GEr
         return NULL;
     if (!pool_backend(pool)->volume_stat)
         return volume_last_known(pool, name, error);
-    g_autoptr(VolumeRecord) record = ask_storage(pool, name, request->op, &state, error);
+    g_autoptr(VolumeRecord) record = pool_ask_storage(pool, name, request->op, &state, error);
     return record ? g_steal_pointer(&state.volume) : NULL;
 }
 

@@ -18,7 +18,7 @@ static VolumeDef *known_volume(Pool *pool, const PoolView *view, const char *nam
 
     if (record)
         return pool_unpack_volume(view, record);
-    record = pool_restat(pool, name, op, &state, error);
+    record = pool_ask_storage(pool, name, op, &state, error);
     return record ? g_steal_pointer(&state.volume) : NULL;
 }
 
@@ -30,7 +30,7 @@ static VolumeDef *present_volume(Pool *pool, const PoolView *view, const char *n
 
     if (!view->backend->volume_stat)
         return known_volume(pool, view, name, op, error);
-    g_autoptr(VolumeRecord) record = pool_restat(pool, name, op, &state, error);
+    g_autoptr(VolumeRecord) record = pool_ask_storage(pool, name, op, &state, error);
     return record ? g_steal_pointer(&state.volume) : NULL;
 }
 
