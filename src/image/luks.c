@@ -9,9 +9,8 @@
  * and its data begins behind the header.
  */
 
-#define SECTOR         512
-#define LUKS2_JSON     4096 /* where version 2's metadata text starts */
-#define LUKS2_JSON_MAX (READER_WINDOW_MAX - LUKS2_JSON)
+#define SECTOR     512
+#define LUKS2_JSON 4096 /* where version 2's metadata text starts */
 
 static void set_payload(ImageInfo *info, guint64 value, guint64 scale)
 {
@@ -84,7 +83,7 @@ static void read_luks2(Reader *reader, ImageInfo *info)
 
     info->encryption = ENCRYPTION_LUKS2;
     if (!reader_be64(reader, 8, &header) || header <= LUKS2_JSON ||
-        header - LUKS2_JSON > LUKS2_JSON_MAX || !read_segments(reader, info, header - LUKS2_JSON))
+        !read_segments(reader, info, header - LUKS2_JSON))
         image_info_problem(info, "the LUKS2 header does not say where the data begins");
     check_payload(reader, info);
 }
