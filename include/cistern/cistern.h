@@ -181,13 +181,11 @@ CISTERN_PUBLIC char *cistern_pool_capabilities(CisternConnection *connection, un
 typedef int (*CisternProgress)(uint64_t done, uint64_t total, void *data);
 
 /* Reports how far the calling thread's calls on this connection are.
- *   callback: is called at most ten times a second from within cistern_pool_build(), _erase(),
- *             _refresh(), _start(), cistern_pool_create(), cistern_volume_create(),
- *             _create_from(), _delete(), _resize() and _wipe() of the thread that set it, once they
- *             take longer than a tenth of a second; NULL ends it.
+ *   callback: is called ten times a second from within each call of this thread that takes longer
+ *             than a tenth of a second; NULL ends it.
  *   data:     handed to the callback; must stay valid until the callback is replaced.
- * A daemon that does not know about progress (libvirt's) reports none. Never fails; does nothing on
- * a NULL connection. */
+ * A daemon that does not know about progress (libvirt's) leaves `done` and `total` at 0 and can't
+ * be made to cancel. Never fails; does nothing on a NULL connection. */
 CISTERN_PUBLIC void cistern_set_progress(CisternConnection *connection, CisternProgress callback,
                                          void *data);
 

@@ -121,37 +121,43 @@ static bool call(CisternConnection *connection, const Program *program, gint32 p
     return ok;
 }
 
-bool connection_call(CisternConnection *connection, RemoteProcedure procedure, const void *args,
-                     void *result)
+/* A daemon that lacks the procedure, or our whole program, says so with the code of protocol
+ * errors. Callers want to tell this from a broken connection. */
+static GError *explain_refusal(CisternConnection *connection, GError *error)
+{
+    GError *explained = NULL;
+    if (error_code(error) != ERROR_RPC ||
+        (!g_str_has_prefix(error->message, "unknown procedure") &&
+         !g_str_has_prefix(error->message, "unknown program") &&
+         !g_str_has_prefix(error->message, "Cannot find program")))
+        return error;
+    error_set(&explained, ERROR_NO_SUPPORT, ORIGIN_RPC,
+              "the daemon behind '%s' does not have this call; it answered: %s",
+              connection->uri->text, error->message);
+    g_error_free(error);
+    return explained;
+}
+
+static bool call_and_keep_error(CisternConnection *connection, const Program *program,
+                                gint32 procedure, const void *args, void *result)
 {
     GError *error = NULL;
-    if (call(connection, &program_remote, (gint32)procedure, args, result, &error))
+    if (call(connection, program, procedure, args, result, &error))
         return true;
-    last_error_take(error);
+    last_error_take(explain_refusal(connection, error));
     return false;
 }
 
-/* A daemon without our program refuses its number, with the code of protocol errors. */
-static GError *explain_own_failure(CisternConnection *connection, GError *error)
+bool connection_call(CisternConnection *connection, RemoteProcedure procedure, const void *args,
+                     void *result)
 {
-    GError *explained = NULL;
-    if (error_code(error) != ERROR_RPC || !strstr(error->message, "program"))
-        return error;
-    error_set(&explained, ERROR_NO_SUPPORT, ORIGIN_RPC,
-              "the daemon behind '%s' is not cisternd; it answered: %s", connection->uri->text,
-              error->message);
-    g_error_free(error);
-    return explained;
+    return call_and_keep_error(connection, &program_remote, (gint32)procedure, args, result);
 }
 
 bool connection_call_own(CisternConnection *connection, CisternProcedure procedure,
                          const void *args, void *result)
 {
-    GError *error = NULL;
-    if (call(connection, &program_cistern, (gint32)procedure, args, result, &error))
-        return true;
-    last_error_take(explain_own_failure(connection, error));
-    return false;
+    return call_and_keep_error(connection, &program_cistern, (gint32)procedure, args, result);
 }
 
 RpcWait connection_next_event(CisternConnection *connection, gint64 deadline, RpcEvent *ret,

@@ -27,11 +27,12 @@ CisternConnection *connection_ref(CisternConnection *connection);
 void connection_unref(CisternConnection *connection);
 
 /* One call of libvirt's program, with the thread's progress callback. False with the thread's last
- * error set. `args` and `result` are as in rpc_client_call(). */
+ * error set: ERROR_NO_SUPPORT where the other side does not have the call. `args` and `result` are
+ * as in rpc_client_call(). */
 bool connection_call(CisternConnection *connection, RemoteProcedure procedure, const void *args,
                      void *result);
 
-/* The same for our own program; ERROR_NO_SUPPORT where the other side does not have it. */
+/* The same for our own program, which libvirt's daemons don't have. */
 bool connection_call_own(CisternConnection *connection, CisternProcedure procedure,
                          const void *args, void *result);
 
