@@ -257,15 +257,30 @@ static void test_shared(Fixture *fixture, gconstpointer unused)
     cistern_close(second);
 }
 
-/* The same folder, again and again: what was saved is there, nothing leaks. */
+static guint count_entries(const char *path)
+{
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    guint count = 0;
+    g_assert_nonnull(dir);
+    while (g_dir_read_name(dir))
+        count++;
+    return count;
+}
+
+/* The same folder, again and again: what was saved is there; descriptors and threads are not. */
 static void test_reopen(Fixture *fixture, gconstpointer unused)
 {
     cistern_pool_free(define(fixture, "p"));
+    guint fds = 0, threads = 0;
     for (int i = 0; i < 20; i++) {
         cistern_close(g_steal_pointer(&fixture->connection));
         fixture->connection = cistern_open(fixture->uri, 0);
         must(fixture->connection);
+        fds = i == 0 ? count_entries("/proc/self/fd") : fds;
+        threads = i == 0 ? count_entries("/proc/self/task") : threads;
     }
+    g_assert_cmpuint(count_entries("/proc/self/fd"), <=, fds);
+    g_assert_cmpuint(count_entries("/proc/self/task"), <=, threads);
     CisternPool *pool = cistern_find_pool(fixture->connection, "p");
     must(pool);
     cistern_pool_free(pool);
