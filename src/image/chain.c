@@ -71,16 +71,6 @@ static int open_sized(const char *path, struct stat *ret, guint64 *ret_size)
     return fd >= 0 && find_size(fd, ret, ret_size) ? fd_steal(&fd) : -1;
 }
 
-int image_open(const char *path, guint64 *ret_size, GError **error)
-{
-    struct stat st;
-    int fd = open_sized(path, &st, ret_size);
-
-    if (fd < 0)
-        error_set_errno(error, ORIGIN_STORAGE, errno, "cannot open image '%s'", path);
-    return fd;
-}
-
 static bool seen_before(const Walk *walk, const Identity *id)
 {
     for (guint i = 0; i < walk->seen->len; i++) {

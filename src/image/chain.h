@@ -18,10 +18,6 @@ typedef struct ImageLink {
 
 void image_link_free(ImageLink *link);
 
-/* Opens an image for reading: regular files and block devices only, without waiting for anything.
- * *ret_size is its length in bytes. Returns -1 with ERROR_SYSTEM. */
-int image_open(const char *path, guint64 *ret_size, GError **error);
-
 /* Follows backing files from `path`. Element 0 is the image itself. The chain always has at least
  * one element; what stops it is in the last element's `problem`. A backing file whose format its
  * overlay gives as raw is not probed: its content must not choose how it is read. Images that are

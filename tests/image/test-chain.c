@@ -253,21 +253,6 @@ static void test_check(void)
                    "the backing store can't be used: the qed header ends too early");
 }
 
-static void test_open(void)
-{
-    g_autofree char *base = path_of("base"), *gone = path_of("gone");
-    g_autoptr(GError) error = NULL;
-    guint64 size = 0;
-
-    make_raw("base", "data");
-    autofd int fd = image_open(base, &size, &error);
-    g_assert_no_error(error);
-    g_assert_cmpuint(size, ==, 4);
-    g_assert_cmpint(fcntl(fd, F_GETFD) & FD_CLOEXEC, !=, 0);
-    g_assert_cmpint(image_open(gone, &size, &error), ==, -1);
-    g_assert_cmpint(error_errno(error), ==, ENOENT);
-}
-
 static void remove_tree(const char *path)
 {
     g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
@@ -297,7 +282,6 @@ int main(int argc, char **argv)
     g_test_add_func("/chain/kinds", test_kinds);
     g_test_add_func("/chain/cancelled", test_cancelled);
     g_test_add_func("/chain/check", test_check);
-    g_test_add_func("/chain/open", test_open);
     int status = g_test_run();
     remove_tree(folder);
     g_free(folder);

@@ -127,22 +127,49 @@ static void test_case(gconstpointer data)
     check_cuts(&recipe);
 }
 
+#define THREADS 4
+#define ROUNDS  20
+
+static GPtrArray *case_paths;
+
+static gpointer probe_all(gpointer data)
+{
+    for (guint round = 0; round < ROUNDS; round++) {
+        g_auto(Recipe) recipe = {0};
+        recipe_load(g_ptr_array_index(case_paths, g_random_int_range(0, (gint)case_paths->len)),
+                    &recipe);
+        check_buffer(&recipe);
+    }
+    return NULL;
+}
+
+/* Probers share nothing: the thread sanitizer watches. */
+static void test_threads(void)
+{
+    GThread *threads[THREADS];
+
+    for (gsize i = 0; i < THREADS; i++)
+        threads[i] = g_thread_new("probe", probe_all, NULL);
+    for (gsize i = 0; i < THREADS; i++)
+        g_thread_join(threads[i]);
+}
+
 static guint add_cases(const char *folder)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GDir) dir = g_dir_open(folder, 0, &error);
     const char *name;
-    guint count = 0;
 
     g_assert_no_error(error);
     while ((name = g_dir_read_name(dir))) {
         if (!g_str_has_suffix(name, ".image"))
             continue;
         g_autofree char *path = g_strconcat("/probe/", name, NULL);
-        g_test_add_data_func_full(path, g_build_filename(folder, name, NULL), test_case, g_free);
-        count++;
+        char *file = g_build_filename(folder, name, NULL);
+        g_ptr_array_add(case_paths, file);
+        g_test_add_data_func(path, file, test_case);
     }
-    return count;
+    return case_paths->len;
 }
 
 static void test_unreadable(void)
@@ -175,12 +202,15 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     folder = g_dir_make_tmp("cistern-probe-XXXXXX", NULL);
     scratch = g_build_filename(folder, "image", NULL);
+    case_paths = g_ptr_array_new_with_free_func(g_free);
     g_assert_cmpuint(add_cases(g_getenv("CISTERN_TEST_IMAGES")), >=, CASES_MIN);
     g_test_add_func("/probe/unreadable", test_unreadable);
     g_test_add_func("/probe/shrunk", test_shrunk);
+    g_test_add_func("/probe/threads", test_threads);
     int status = g_test_run();
     g_unlink(scratch);
     g_rmdir(folder);
+    g_ptr_array_unref(case_paths);
     g_free(scratch);
     return status;
 }
