@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "engine-fixture.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What the next engine on the same folders makes of what the last one left. */
+
+static Pool *find(Fixture *f, const char *name)
+{
+    return engine_find_pool_by_name(f->engine, name, NULL);
+}
+
+static void check_active(Fixture *f, const char *name, bool active)
+{
+    g_autoptr(Pool) pool = find(f, name);
+
+    g_assert_nonnull(pool);
+    g_assert_true(pool_is_active(pool) == active);
+}
+
+static void make_pools(Fixture *f)
+{
+    g_autofree char *transient = pool_xml("fs", "transient", NULL);
+    g_autofree char *lost = pool_xml("fs", "lost", NULL);
+    g_autoptr(Pool) a = fixture_define_started(f, "dir", "dir-up");
+    g_autoptr(Pool) b = fixture_define_started(f, "dir", "dir-down");
+    g_autoptr(Pool) c = fixture_define_started(f, "fs", "fs-up");
+    g_autoptr(Pool) d = fixture_define_started(f, "fs", "fs-unmounted");
+    g_autoptr(Pool) e = fixture_define(f, "fs", "fs-never");
+    g_autoptr(Pool) t = engine_create_pool(f->engine, transient, 0, NOW(f), NULL);
+    g_autoptr(Pool) l = engine_create_pool(f->engine, lost, 0, NOW(f), NULL);
+
+    g_assert_true(t && l);
+    g_assert_true(pool_stop(b, NOW(f), NULL));
+    fixture_create_volume(f, a, "v", 4096);
+}
+
+/* What happens to the storage while no engine runs. */
+static void change_storage(void)
+{
+    fake_add_volume("/fake/dir-up", "w", 1);
+    fake_set_up("/fake/fs-up", true);
+    fake_set_up("/fake/transient", true);
+    fake_set_up("/fake/fs-unmounted", false);
+    fake_set_up("/fake/lost", false);
+    fake_set_up("/fake/fs-never", true); /* mounted by somebody else */
+}
+
+static void check_pools(Fixture *f)
+{
+    g_autoptr(Pool) up = find(f, "dir-up");
+    g_autoptr(Pool) transient = find(f, "transient");
+
+    check_active(f, "dir-up", true);
+    check_active(f, "dir-down", false);
+    check_active(f, "fs-up", true);
+    check_active(f, "fs-unmounted", false);
+    check_active(f, "fs-never", false);
+    check_active(f, "transient", true);
+    g_assert_false(pool_is_persistent(transient));
+    g_assert_null(find(f, "lost"));
+    g_autofree char *names = listed(up);
+    g_assert_cmpstr(names, ==, "v w");
+    g_autofree char *stale = g_build_filename(f->state_dir, "fs-unmounted.xml", NULL);
+    g_assert_false(g_file_test(stale, G_FILE_TEST_EXISTS));
+}
+
+static void test_restart(Fixture *f, gconstpointer data)
+{
+    make_pools(f);
+    fixture_close(f);
+    change_storage();
+    fake_add_volume("/fake/dir-up", "v", 4096);
+    fixture_open(f);
+    check_pools(f);
+    fixture_reopen(f);
+    check_pools(f);
+}
+
+/* The process dies without a word. */
+static void test_killed(Fixture *f, gconstpointer data)
+{
+    int status = 0;
+
+    fixture_close(f);
+    pid_t child = fork();
+    g_assert_cmpint(child, >=, 0);
+    if (child == 0) {
+        fixture_open(f);
+        make_pools(f);
+        _exit(0);
+    }
+    g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+    g_assert_cmpint(status, ==, 0);
+    change_storage();
+    fake_add_volume("/fake/dir-up", "v", 4096);
+    fixture_open(f);
+    check_pools(f);
+}
+
+static void test_running_and_saved(Fixture *f, gconstpointer data)
+{
+    const char *uuid = "6695eb01-f6a4-8304-79aa-97f2502e193f";
+    g_autofree char *saved = g_strdup_printf("<pool type='fs'><name>p</name><uuid>%s</uuid>"
+                                             "<target><path>/fake/new</path></target></pool>",
+                                             uuid);
+    g_autofree char *live = pool_xml("fs", "p", uuid);
+    g_autoptr(Pool) created = engine_create_pool(f->engine, live, 0, NOW(f), NULL);
+    g_autoptr(Pool) defined = engine_define_pool(f->engine, saved, false, NOW(f), NULL);
+
+    g_assert_true(created == defined);
+    g_clear_pointer(&created, pool_unref);
+    g_clear_pointer(&defined, pool_unref);
+    fixture_reopen(f);
+    g_autoptr(Pool) pool = find(f, "p");
+    g_autofree char *running_xml = pool_format(pool, false);
+    g_autofree char *saved_xml = pool_format(pool, true);
+    g_assert_nonnull(strstr(running_xml, "/fake/p"));
+    g_assert_nonnull(strstr(saved_xml, "/fake/new"));
+    g_assert_true(pool_is_persistent(pool));
+}
+
+static void test_autostart(Fixture *f, gconstpointer data)
+{
+    g_autofree char *marker = g_build_filename(f->state_dir, "autostarted", NULL);
+
+    {
+        g_autoptr(Pool) wanted = fixture_define(f, "fs", "wanted");
+        g_autoptr(Pool) broken = fixture_define(f, "fs", "unusable");
+        g_autoptr(Pool) other = fixture_define(f, "fs", "other");
+        g_assert_true(pool_set_autostart(wanted, true, NULL));
+        g_assert_true(pool_set_autostart(broken, true, NULL));
+    }
+    fixture_reopen(f);
+    check_active(f, "wanted", false); /* this boot had its autostart */
+    fixture_close(f);
+    g_assert_cmpint(g_unlink(marker), ==, 0);
+    fixture_open(f);
+    check_active(f, "wanted", true);
+    check_active(f, "unusable", false);
+    check_active(f, "other", false);
+    g_autoptr(Pool) wanted = find(f, "wanted");
+    g_assert_true(pool_autostart(wanted));
+    g_assert_true(pool_stop(wanted, NOW(f), NULL));
+    g_clear_pointer(&wanted, pool_unref);
+    fixture_reopen(f);
+    check_active(f, "wanted", false);
+}
+
+static void write_config(Fixture *f, const char *name, const char *text)
+{
+    g_autofree char *path = g_strdup_printf("%s/%s.xml", f->config_dir, name);
+
+    g_assert_true(g_file_set_contents(path, text, -1, NULL));
+}
+
+static void test_broken_files(Fixture *f, gconstpointer data)
+{
+    g_autofree char *misnamed = pool_xml("dir", "other", NULL);
+
+    {
+        g_autoptr(Pool) pool = fixture_define(f, "dir", "good");
+    }
+    fixture_close(f);
+    write_config(f, "bad", "<pool");
+    write_config(f, "misnamed", misnamed);
+    fixture_open(f);
+    check_active(f, "good", false);
+    g_assert_null(find(f, "bad"));
+    g_assert_null(find(f, "other"));
+    g_assert_null(find(f, "misnamed"));
+}
+
+static void test_reload(Fixture *f, gconstpointer data)
+{
+    const char *uuid = "6695eb01-f6a4-8304-79aa-97f2502e193f";
+    g_autofree char *old = pool_xml("fs", "p", uuid);
+    g_autofree char *changed = g_strdup_printf("<pool type='fs'><name>p</name><uuid>%s</uuid>"
+                                               "<target><path>/fake/new</path></target></pool>",
+                                               uuid);
+    g_autofree char *added = pool_xml("dir", "added", "7795eb01-f6a4-8304-79aa-97f2502e193f");
+    g_autoptr(Pool) pool = engine_define_pool(f->engine, old, false, NOW(f), NULL);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(pool_start(pool, 0, NOW(f), NULL));
+    write_config(f, "p", changed);
+    write_config(f, "added", added);
+    write_config(f, "bad", "<pool");
+    g_assert_true(engine_reload(f->engine, &error));
+    g_assert_no_error(error);
+    check_active(f, "added", false);
+    check_active(f, "p", true);
+    g_autofree char *running_xml = pool_format(pool, false);
+    g_autofree char *saved_xml = pool_format(pool, true);
+    g_assert_nonnull(strstr(running_xml, "/fake/p"));
+    g_assert_nonnull(strstr(saved_xml, "/fake/new"));
+    g_assert_cmpuint(fake_calls("stop"), ==, 0);
+    write_config(f, "p", old);
+    g_assert_true(engine_reload(f->engine, NULL));
+    g_autofree char *same_xml = pool_format(pool, true);
+    g_assert_cmpstr(same_xml, ==, running_xml);
+}
+
+/* A pool whose state can't be told isn't given up. */
+static void test_uncertain(Fixture *f, gconstpointer data)
+{
+    g_autofree char *xml = pool_xml("fs", "t", NULL);
+    PoolInfo info;
+
+    pool_unref(engine_create_pool(f->engine, xml, 0, NOW(f), NULL));
+    fixture_close(f);
+    fake_fail("is_up", 1, ERROR_SYSTEM, "cannot read mounts: Input/output error");
+    fixture_open(f);
+    check_active(f, "t", true);
+    fixture_close(f);
+    fake_fail("scan", 1, ERROR_SYSTEM, "cannot read: Input/output error");
+    fixture_open(f);
+    g_autoptr(Pool) pool = find(f, "t");
+    pool_get_info(pool, &info);
+    g_assert_cmpint(info.state, ==, POOL_STATE_INACCESSIBLE);
+    g_assert_true(pool_refresh(pool, NOW(f), NULL));
+    pool_get_info(pool, &info);
+    g_assert_cmpint(info.state, ==, POOL_STATE_RUNNING);
+}
+
+static void test_second_engine(Fixture *f, gconstpointer data)
+{
+    EngineConfig config = {.config_dir = f->config_dir,
+                           .state_dir = f->state_dir,
+                           .backends = fake_backends,
+                           .n_backends = n_fake_backends};
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(engine_open(&config, &error));
+    check_error_prefix(&error, ERROR_OPERATION_INVALID, "Requested operation is not valid: ");
+}
+
+static void test_many(Fixture *f, gconstpointer data)
+{
+    for (guint i = 0; i < 300; i++) {
+        g_autofree char *name = g_strdup_printf("p%u", i);
+        g_autoptr(Pool) pool = fixture_define_started(f, "dir", name);
+    }
+    fixture_reopen(f);
+    g_autoptr(GPtrArray) active = engine_list_pools(f->engine, POOL_LIST_ACTIVE);
+    g_assert_cmpuint(active->len, ==, 300);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    ENGINE_TEST("/engine/restart/restart", test_restart);
+    ENGINE_TEST("/engine/restart/killed", test_killed);
+    ENGINE_TEST("/engine/restart/running-and-saved", test_running_and_saved);
+    ENGINE_TEST("/engine/restart/autostart", test_autostart);
+    ENGINE_TEST("/engine/restart/broken-files", test_broken_files);
+    ENGINE_TEST("/engine/restart/reload", test_reload);
+    ENGINE_TEST("/engine/restart/uncertain", test_uncertain);
+    ENGINE_TEST("/engine/restart/second-engine", test_second_engine);
+    ENGINE_TEST("/engine/restart/many", test_many);
+    return g_test_run();
+}
