@@ -91,7 +91,7 @@ EventRegistry *connection_events(CisternConnection *connection)
 /* Between these two the client is there, whatever other threads do. */
 static RpcClient *enter_call(CisternConnection *connection, GError **error)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&connection->lock);
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&connection->lock);
     if (connection->closed) {
         error_set(error, ERROR_RPC, ORIGIN_RPC, "the connection to '%s' was closed",
                   connection->uri->text);
@@ -103,7 +103,7 @@ static RpcClient *enter_call(CisternConnection *connection, GError **error)
 
 static void leave_call(CisternConnection *connection)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&connection->lock);
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&connection->lock);
     if (--connection->running == 0)
         g_cond_broadcast(&connection->idle);
 }

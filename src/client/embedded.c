@@ -120,7 +120,7 @@ static int compare_folder(gconstpointer embedded, gconstpointer folder)
 
 Embedded *embedded_ref_or_start(const char *folder, GError **error)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&running_lock);
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&running_lock);
     GSList *found = g_slist_find_custom(running, folder, compare_folder);
     if (found) {
         ((Embedded *)found->data)->refs++;
@@ -147,7 +147,7 @@ void embedded_unref(Embedded *embedded)
 {
     if (!embedded)
         return;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&running_lock);
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&running_lock);
     if (--embedded->refs > 0)
         return;
     running = g_slist_remove(running, embedded);

@@ -61,7 +61,7 @@ int cistern_event_register(CisternConnection *connection, CisternPool *pool,
     if (!given(connection) || !given(callback))
         return -1;
     EventRegistry *registry = connection_events(connection);
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&registry->lock);
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&registry->lock);
     Registration registration = {.callback = callback, .data = data};
     if (!register_kinds(connection, pool, registration.ids))
         return -1;
@@ -84,7 +84,7 @@ int cistern_event_unregister(CisternConnection *connection, int id)
     if (!given(connection))
         return -1;
     EventRegistry *registry = connection_events(connection);
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&registry->lock);
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&registry->lock);
     Registration *registration = find_registration(registry, RPC_EVENT_LIFECYCLE, id);
     if (!registration) {
         GError *error = NULL;
@@ -104,7 +104,7 @@ int cistern_event_unregister(CisternConnection *connection, int id)
 
 static bool copy_registration(EventRegistry *registry, const RpcEvent *event, Registration *ret)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&registry->lock);
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&registry->lock);
     Registration *found = find_registration(registry, event->id, event->callback_id);
     if (found)
         *ret = *found;

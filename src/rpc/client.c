@@ -402,7 +402,7 @@ static void wait_with_progress(RpcClient *client, Call *call, RpcProgressFunc pr
 static bool exchange(RpcClient *client, Call *call, const void *args, RpcProgressFunc progress,
                      void *data, GError **error)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&client->lock);
     call->serial = client->next_serial++;
     g_autoptr(GByteArray) frame =
         new_call_frame(call->program, call->procedure, call->serial, args, error);
@@ -457,7 +457,7 @@ static void wait_for_event(RpcClient *client, gint64 deadline)
 
 RpcWait rpc_client_next_event(RpcClient *client, gint64 deadline, RpcEvent *ret, GError **error)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&client->lock);
     bool in_time = true;
 
     while (!client->events.head && !client->failure && in_time) {
