@@ -98,6 +98,22 @@ static bool run_tool(Operation *op, char **argv, const int *fds, size_t n_fds, g
     return command_run_ok(op, &command, NULL, error);
 }
 
+/* The file that we hold open must be the image now, whatever the tool says. */
+static bool check_made(int fd, const char *format, GError **error)
+{
+    g_auto(ImageInfo) info = {0};
+    off_t size = lseek(fd, 0, SEEK_END);
+
+    if (!image_probe_fd(fd, (guint64)MAX(size, 0), &info, error))
+        return false;
+    bool is_raw = g_str_equal(format, image_format_name(IMAGE_FORMAT_RAW));
+    if (is_raw || g_str_equal(image_format_name((int)info.format), format))
+        return true;
+    return error_set(error, ERROR_INTERNAL, ORIGIN_STORAGE,
+                     "qemu-img was to make an image of format '%s' and made one of format '%s'",
+                     format, image_format_name((int)info.format));
+}
+
 bool image_tool_create(Operation *op, int fd, const QemuImgCreate *create, GError **error)
 {
     g_autofree char *path = descriptor_path(fd);
@@ -105,7 +121,7 @@ bool image_tool_create(Operation *op, int fd, const QemuImgCreate *create, GErro
 
     with_path.path = path;
     g_auto(GStrv) argv = qemu_img_create_argv(&with_path);
-    return run_tool(op, argv, &fd, 1, 0, error);
+    return run_tool(op, argv, &fd, 1, 0, error) && check_made(fd, create->format, error);
 }
 
 bool image_tool_convert(Operation *op, const ImageToolSource *source, int fd,
@@ -119,7 +135,8 @@ bool image_tool_convert(Operation *op, const ImageToolSource *source, int fd,
         return false;
     g_auto(GStrv) argv = qemu_img_convert_argv(source->format, in, &with_path);
     replace_word(argv, in, name);
-    return run_tool(op, argv, (int[]){source->fd, fd}, 2, source->capacity, error);
+    return run_tool(op, argv, (int[]){source->fd, fd}, 2, source->capacity, error) &&
+           check_made(fd, create->format, error);
 }
 
 bool image_tool_resize(Operation *op, int fd, const char *format, const char *folder,
