@@ -24,7 +24,7 @@ struct Collector {
 
 static Collector *from_scan(Scan *scan)
 {
-    return (Collector *)scan;
+    return (void *)scan; /* its first member */
 }
 
 G_STATIC_ASSERT(offsetof(Collector, scan) == 0);

@@ -81,7 +81,7 @@ static const TreeKind tree_kinds[TREE_COUNT] = {
 
 static Node **tree_root(const Inventory *inventory, const TreeKind *kind)
 {
-    return (Node **)((char *)inventory + kind->offset);
+    return (void *)((char *)inventory + kind->offset);
 }
 
 /* ---- nodes ---- */

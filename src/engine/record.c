@@ -146,15 +146,37 @@ static const Field volume_fields[] = {
 
 /* ---- packing ---- */
 
+/* Bytes as they come: in memory that is lent, on the heap when it isn't enough. */
 typedef struct Packer {
-    GByteArray *bytes;
     gint64 base_time;
+    guint8 *bytes;
+    gsize size, room;
+    guint8 *heap; /* NULL: not needed so far */
 } Packer;
 
 typedef struct Unpacker {
     const guint8 *at;
     gint64 base_time;
 } Unpacker;
+
+static void make_room(Packer *packer, gsize size)
+{
+    bool was_lent = packer->heap == NULL;
+
+    packer->room = 2 * packer->room + size;
+    packer->heap = g_realloc(packer->heap, packer->room);
+    if (was_lent)
+        memcpy(packer->heap, packer->bytes, packer->size);
+    packer->bytes = packer->heap;
+}
+
+static void put_bytes(Packer *packer, const void *bytes, gsize size)
+{
+    if (size > packer->room - packer->size)
+        make_room(packer, size);
+    memcpy(packer->bytes + packer->size, bytes, size);
+    packer->size += size;
+}
 
 /* Seven bits a byte, lowest first, the top bit on all but the last. */
 static void put_number(Packer *packer, guint64 number)
@@ -165,7 +187,7 @@ static void put_number(Packer *packer, guint64 number)
     for (; number >= 0x80; number >>= 7)
         bytes[n++] = (guint8)(number | 0x80);
     bytes[n++] = (guint8)number;
-    g_byte_array_append(packer->bytes, bytes, n);
+    put_bytes(packer, bytes, n);
 }
 
 static guint64 get_number(Unpacker *unpacker)
@@ -219,7 +241,7 @@ static void string_put(Packer *packer, const Field *field, const char *at)
     gsize length = strlen(text);
 
     put_number(packer, length);
-    g_byte_array_append(packer->bytes, (const guint8 *)text, (guint)length);
+    put_bytes(packer, text, length);
 }
 
 static void string_get(Unpacker *unpacker, const Field *field, char *at, bool present)
@@ -319,7 +341,7 @@ static bool uuid_is_set(const Field *field, const char *at)
 
 static void uuid_put(Packer *packer, const Field *field, const char *at)
 {
-    g_byte_array_append(packer->bytes, (const guint8 *)at, sizeof(Uuid));
+    put_bytes(packer, at, sizeof(Uuid));
 }
 
 static void uuid_get(Unpacker *unpacker, const Field *field, char *at, bool present)
@@ -459,9 +481,9 @@ static guint own_flags(const VolumeDef *volume, const char *target_path)
     return flags | RECORD_KEY;
 }
 
-static void put_text(GByteArray *bytes, const char *text)
+static void put_text(Packer *packer, const char *text)
 {
-    g_byte_array_append(bytes, (const guint8 *)text, (guint)strlen(text) + 1);
+    put_bytes(packer, text, strlen(text) + 1);
 }
 
 /* ---- making and freeing ---- */
@@ -469,8 +491,8 @@ static void put_text(GByteArray *bytes, const char *text)
 VolumeRecord *volume_record_new(const VolumeDef *volume, const FileIdentity *identity,
                                 const char *target_path)
 {
-    g_autoptr(GByteArray) bytes = g_byte_array_sized_new(256);
-    Packer packer = {bytes, identity ? identity->mtime : 0};
+    guint8 lent[1024];
+    Packer packer = {identity ? identity->mtime : 0, lent, 0, sizeof lent};
     VolumeRecord head = {
         .refs = 1,
         .flags = (guint16)(own_flags(volume, target_path) | (identity ? RECORD_IDENTITY : 0) |
@@ -483,14 +505,14 @@ VolumeRecord *volume_record_new(const VolumeDef *volume, const FileIdentity *ide
         .identity = identity ? *identity : (FileIdentity){0},
     };
 
-    g_byte_array_append(bytes, (const guint8 *)&head, offsetof(VolumeRecord, data));
-    put_text(bytes, volume->name);
+    put_bytes(&packer, &head, offsetof(VolumeRecord, data));
+    put_text(&packer, volume->name);
     if (head.flags & RECORD_KEY)
-        put_text(bytes, volume->key);
+        put_text(&packer, volume->key);
     if (head.flags & RECORD_PATH)
-        put_text(bytes, volume->target.path);
+        put_text(&packer, volume->target.path);
     pack_fields(&packer, volume_fields, (const char *)volume);
-    return g_memdup2(bytes->data, bytes->len);
+    return packer.heap ? g_realloc(packer.heap, packer.size) : g_memdup2(lent, packer.size);
 }
 
 VolumeRecord *volume_record_ref(VolumeRecord *record)
