@@ -3,7 +3,6 @@
 
 #include <glib/gstdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* What the next engine on the same folders makes of what the last one left. */
@@ -80,21 +79,30 @@ static void test_restart(Fixture *f, gconstpointer data)
     check_pools(f);
 }
 
-/* The process dies without a word. */
+#define ROOT_VARIABLE "CISTERN_TEST_ROOT"
+
+/* Runs in a process of its own, on the folders of test_killed(), which dies without a word. */
+static void die_with_pools(void)
+{
+    const char *root = g_getenv(ROOT_VARIABLE);
+    Fixture f = {.requests = g_ptr_array_new()};
+
+    fake_reset();
+    g_assert_nonnull(root);
+    f.config_dir = g_build_filename(root, "etc", NULL);
+    f.state_dir = g_build_filename(root, "run", NULL);
+    fixture_open(&f);
+    make_pools(&f);
+    _exit(0);
+}
+
 static void test_killed(Fixture *f, gconstpointer data)
 {
-    int status = 0;
-
     fixture_close(f);
-    pid_t child = fork();
-    g_assert_cmpint(child, >=, 0);
-    if (child == 0) {
-        fixture_open(f);
-        make_pools(f);
-        _exit(0);
-    }
-    g_assert_cmpint(waitpid(child, &status, 0), ==, child);
-    g_assert_cmpint(status, ==, 0);
+    g_setenv(ROOT_VARIABLE, f->root, true);
+    g_test_trap_subprocess("/engine/restart/killed/subprocess/process", 0, 0);
+    g_unsetenv(ROOT_VARIABLE);
+    g_test_trap_assert_passed();
     change_storage();
     fake_add_volume("/fake/dir-up", "v", 4096);
     fixture_open(f);
@@ -254,6 +262,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     ENGINE_TEST("/engine/restart/restart", test_restart);
     ENGINE_TEST("/engine/restart/killed", test_killed);
+    g_test_add_func("/engine/restart/killed/subprocess/process", die_with_pools);
     ENGINE_TEST("/engine/restart/running-and-saved", test_running_and_saved);
     ENGINE_TEST("/engine/restart/autostart", test_autostart);
     ENGINE_TEST("/engine/restart/broken-files", test_broken_files);
