@@ -350,8 +350,8 @@ static bool describe_content(const Folder *folder, const Entry *entry, VolumeDef
     autofd int fd = open_entry(folder, entry);
 
     *ret_lasting = false;
-    /* ELOOP: it became a link since it was looked at, which is as good as gone. */
-    if (fd < 0 && (errno == ENOENT || errno == ELOOP))
+    /* It became a link since it was looked at: what was looked at is gone. */
+    if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == EXDEV))
         return false;
     if (fd < 0) {
         set_problem(volume, "cannot be opened: %s", g_strerror(errno));
