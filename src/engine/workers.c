@@ -237,15 +237,6 @@ void workers_run(Workers *workers, gconstpointer key, WorkFunc func, void *data)
     pthread_mutex_unlock(&workers->lock);
 }
 
-guint workers_pending(Workers *workers, gconstpointer key)
-{
-    pthread_mutex_lock(&workers->lock);
-    const Lane *lane = g_hash_table_lookup(workers->lanes, key);
-    guint pending = lane ? lane->running + lane->queue.length : 0;
-    pthread_mutex_unlock(&workers->lock);
-    return pending;
-}
-
 static struct timespec time_after(gint64 timeout)
 {
     struct timespec until;

@@ -22,9 +22,6 @@ Workers *workers_new(guint max_threads, guint max_per_key);
  * unless workers_stop() gives up first. */
 void workers_run(Workers *workers, gconstpointer key, WorkFunc func, void *data);
 
-/* How much is queued and running under this key (NULL: work without a key). */
-guint workers_pending(Workers *workers, gconstpointer key);
-
 /* Runs what is queued to its end, but waits `timeout` microseconds at most. Takes the workers:
  * no other call may follow, only work that is still running may go on to queue more.
  * True: everything ended. False: something hangs; what hadn't started never will, and the last

@@ -127,13 +127,11 @@ static void test_limit_of_key(void)
     for (guint i = 0; i < 20; i++)
         workers_run(board.workers, "dead", hang, &board);
     wait_for(&board, &board.running, 4);
-    g_assert_cmpuint(workers_pending(board.workers, "dead"), ==, 20);
     /* The dead one has its four; others aren't held up. */
     for (guint i = 0; i < 100; i++)
         workers_run(board.workers, "alive", finish, &board);
     wait_for(&board, &board.done, 100);
     g_assert_cmpuint(board.most_running, ==, 4);
-    g_assert_cmpuint(workers_pending(board.workers, "alive"), <=, 4);
     open_gate(&board);
     wait_for(&board, &board.done, 120);
     g_assert_cmpuint(board.most_running, ==, 4);
