@@ -74,6 +74,15 @@ static char *cut_text(const char *text)
     return g_strndup(text, ERROR_TEXT_MAX);
 }
 
+/* Refused flags name the function where libvirt's peers expect it. */
+static const char *refusing_function(const GError *error)
+{
+    static const char words[] = " in function ";
+    const char *at = strstr(error->message, words);
+
+    return error_code(error) == ERROR_INVALID_ARGUMENT && at ? at + strlen(words) : NULL;
+}
+
 /* What stands before the detail, as the template that libvirt's peers expect. */
 static char *error_template(const GError *error)
 {
@@ -84,6 +93,7 @@ static char *error_template(const GError *error)
 
 static void fill_error(const GError *error, RpcError *ret)
 {
+    const char *function = refusing_function(error);
     int errnum = error_errno(error);
 
     *ret = (RpcError){
@@ -91,10 +101,12 @@ static void fill_error(const GError *error, RpcError *ret)
         .origin = (gint32)error_origin(error),
         .message = cut_text(error->message),
         .level = 2,
-        .str1 = error_template(error),
+        .str1 = function ? cut_text(function) : error_template(error),
         .str2 = cut_text(error_detail(error)),
-        .int1 = errnum ? errnum : -1,
-        .int2 = -1,
+        .int1 = function ? 0
+                : errnum ? errnum
+                         : -1,
+        .int2 = function ? 0 : -1,
     };
 }
 

@@ -68,6 +68,22 @@ static void test_error_errno(void)
     g_assert_cmpint(error_errno(again), ==, ENOSPC);
 }
 
+static void test_error_flags(void)
+{
+    g_autoptr(GError) error = NULL;
+    RpcError value;
+
+    g_assert_false(error_check_flags(&error, 5, 1, "storagePoolGetXMLDesc"));
+    g_autoptr(GByteArray) frame = frame_new_error(&lookup_call, error);
+    g_assert_true(xdr_decode(&rpc_error_type, frame->data + FRAME_HEADER_SIZE,
+                             frame->len - FRAME_HEADER_SIZE, &value, NULL));
+    g_assert_cmpint(value.code, ==, 8);
+    g_assert_cmpstr(value.str1, ==, "storagePoolGetXMLDesc");
+    g_assert_cmpint(value.int1, ==, 0);
+    g_assert_cmpint(value.int2, ==, 0);
+    xdr_clear(&rpc_error_type, &value);
+}
+
 static void test_error_cut(void)
 {
     g_autofree char *text = g_strnfill(XDR_STRING_MAX + 10, 'x');
@@ -255,6 +271,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rpc/frame/golden", test_golden);
     g_test_add_func("/rpc/frame/error", test_error);
     g_test_add_func("/rpc/frame/error-errno", test_error_errno);
+    g_test_add_func("/rpc/frame/error-flags", test_error_flags);
     g_test_add_func("/rpc/frame/error-cut", test_error_cut);
     g_test_add_func("/rpc/frame/byte-by-byte", test_byte_by_byte);
     g_test_add_func("/rpc/frame/many-at-once", test_many_at_once);
