@@ -979,7 +979,7 @@ static void test_access(void)
         server_fixture_new(&(ServerConfig){.access = only_reading, .access_data = &strict});
     g_autoptr(Peer) peer = peer_open(fixture);
     autopool RpcPool pool = peer_start_pool(peer, fixture, "p");
-    autopool RpcPool secret = peer_define_pool(peer, fixture, "secret");
+    autopool G_GNUC_UNUSED RpcPool secret = peer_define_pool(peer, fixture, "secret");
     RpcVolume volume = volume_handle("p", "v");
     RpcPool ghost = {.name = (char *)"ghost"};
     RpcPoolList list;
