@@ -358,7 +358,8 @@ static const PoolSchema *find_schema(const XmlNode *root, const PoolSchemaList *
     return schema;
 }
 
-static PoolDef *parse_root(const XmlNode *root, const PoolSchemaList *schemas, GError **error)
+static PoolDef *parse_root(const XmlNode *root, const PoolSchemaList *schemas, bool stored,
+                           GError **error)
 {
     const PoolSchema *schema = find_schema(root, schemas, error);
 
@@ -366,6 +367,7 @@ static PoolDef *parse_root(const XmlNode *root, const PoolSchemaList *schemas, G
         return NULL;
     g_autoptr(PoolDef) def = pool_def_new(schema);
     XmlScope scope = xml_scope(schema, 0);
+    scope.stored = stored;
     if (!xml_fields_parse(pool_fields, root, def, &scope, error))
         return NULL;
     return g_steal_pointer(&def);
@@ -379,7 +381,7 @@ PoolDef *pool_def_parse(const char *xml, const PoolSchemaList *schemas, guint fl
         return NULL;
     if (flags & POOL_PARSE_VALIDATE && !schema_validate(SCHEMA_POOL, xml, error))
         return NULL;
-    return parse_root(xml_document_root(document), schemas, error);
+    return parse_root(xml_document_root(document), schemas, false, error);
 }
 
 static char *format_at(const PoolDef *def, guint level)
@@ -404,8 +406,7 @@ char *pool_def_format(const PoolDef *def)
 /* Neither the shell nor an XML comment may trip over it. */
 static bool is_plain(const char *name)
 {
-    return !strpbrk(name, "\r\n\t !\"#$&'()*;<>?[\\]^`{|}~") && !strstr(name, "--") &&
-           name[0] != '-' && !g_str_has_suffix(name, "-");
+    return !strpbrk(name, "\r\n\t !\"#$&'()*;<>?[\\]^`{|}~") && !strstr(name, "--");
 }
 
 /* In libvirt's words, for it may read the file too; cistern knows the command as well. */
@@ -454,7 +455,7 @@ PoolDef *pool_def_parse_file(const char *xml, const PoolSchemaList *schemas, GEr
                   xml_node_name(xml_document_root(document)));
         return NULL;
     }
-    return parse_root(root, schemas, error);
+    return parse_root(root, schemas, true, error);
 }
 
 bool pool_name_check(const char *name, GError **error)
@@ -469,7 +470,7 @@ bool pool_name_check(const char *name, GError **error)
         return error_set_bare(error, ERROR_XML_DETAIL, ORIGIN_XML, "invalid char in name: %c",
                               '\n');
     if (strlen(name) + strlen(FILE_SUFFIX) > NAME_MAX)
-        return error_set_errno(error, ORIGIN_STORAGE, ENAMETOOLONG,
-                               "cannot create config file '%s" FILE_SUFFIX "'", name);
+        return error_set_errno(error, ORIGIN_NONE, ENAMETOOLONG,
+                               "Failed to create file '%s" FILE_SUFFIX "'", name);
     return true;
 }

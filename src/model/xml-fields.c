@@ -55,6 +55,15 @@ static bool holds(const XmlField *field, const void *object, const XmlScope *sco
     return field->kind != XML_WORD || words_of(field, scope->schema);
 }
 
+/* What holds for the fields of a structure. */
+static XmlScope inner_scope(const XmlField *field, const XmlScope *scope)
+{
+    XmlScope inner = *scope;
+
+    inner.bits |= field->adds;
+    return inner;
+}
+
 /* A path in a row is elements, then perhaps an attribute. */
 static const char *attribute_of(const XmlField *field)
 {
@@ -93,6 +102,7 @@ bool xml_refuse_missing(const XmlNode *node, const char *attribute, GError **err
 /* Where a value was found. */
 typedef struct Place {
     const XmlField *field;
+    const XmlScope *scope;
     const XmlNode *node;
     const char *attribute; /* or NULL */
     const char *text;
@@ -171,13 +181,18 @@ static bool parse_octal(const Place *place, void *value, GError **error)
     return true;
 }
 
+/* Numbers above 2^31-1 are written with a sign (libvirt does), but taken so from our own files
+ * only. */
 static bool parse_id(const Place *place, void *value, GError **error)
 {
-    guint64 number = ID_UNSET;
+    guint64 number = 1;
+    bool negative = place->text[0] == '-';
+    guint64 max = !negative ? G_MAXUINT32 : place->scope->stored ? (guint64)1 << 31 : 1;
 
-    if (!g_str_equal(place->text, "-1") && !xml_read_number(place->text, 10, G_MAXUINT32, &number))
+    if (!xml_read_number(place->text + negative, 10, max, &number) ||
+        (negative && !g_ascii_isdigit(place->text[1])) || (negative && number == 0))
         return refuse_malformed(place, NULL, error);
-    *(guint32 *)value = (guint32)number;
+    *(guint32 *)value = negative ? (guint32)-number : (guint32)number;
     return true;
 }
 
@@ -229,7 +244,7 @@ static bool parse_value(const XmlField *field, const XmlNode *parent, void *obje
 {
     g_autofree char *path = element_path(field);
     const XmlNode *node = xml_node_find(parent, NULL, path);
-    Place place = {.field = field, .node = node, .attribute = attribute_of(field)};
+    Place place = {.field = field, .scope = scope, .node = node, .attribute = attribute_of(field)};
     g_autofree char *text = NULL;
 
     if (node)
@@ -250,7 +265,7 @@ static bool parse_struct(const XmlField *field, const XmlNode *parent, void *obj
                          const XmlScope *scope, GError **error)
 {
     const XmlNode *node = xml_node_find(parent, NULL, field->name);
-    XmlScope inner = {.schema = scope->schema, .bits = scope->bits | field->adds};
+    XmlScope inner = inner_scope(field, scope);
 
     if (!node && field->flags & XML_REQUIRED)
         return refuse_missing(field, parent, error);
@@ -435,7 +450,7 @@ static XmlEmpty when_empty(const XmlField *field)
 static void format_struct(const XmlField *field, const void *object, const XmlScope *scope,
                           XmlWriter *writer)
 {
-    XmlScope inner = {.schema = scope->schema, .bits = scope->bits | field->adds};
+    XmlScope inner = inner_scope(field, scope);
 
     if (*field->name == '\0') {
         xml_fields_format(field->fields, member(field, object), &inner, writer);
@@ -633,7 +648,9 @@ static bool equal_values(const XmlField *field, const void *a, const void *b)
 
 static bool equal_rows(const XmlField *field, const void *a, const void *b)
 {
-    if (field->has && *has_member(field, a) != *has_member(field, b))
+    bool always = field->flags & XML_ALWAYS; /* then output has it, given or not */
+
+    if (field->has && !always && *has_member(field, a) != *has_member(field, b))
         return false;
     if (field->kind == XML_STRUCT)
         return xml_fields_equal(field->fields, member(field, a), member(field, b));

@@ -52,6 +52,7 @@ typedef enum XmlFieldFlag {
 typedef struct XmlScope {
     const PoolSchema *schema;
     guint64 bits;
+    bool stored; /* the document is from one of our own files */
 } XmlScope;
 
 typedef struct XmlNamespace {
