@@ -74,28 +74,33 @@ static const ErrorRow rows[] = {
 static const ErrorRow unknown_row = {ERROR_INTERNAL, "unknown", "", EXIT_OTHER, false};
 
 /* Beside GError's own fields. */
-typedef struct ErrorPrivate {
+typedef struct CisternErrorPrivate {
     ErrorOrigin origin;
     int errnum;
     gsize frame_size; /* bytes of the message that are frame */
-} ErrorPrivate;
+} CisternErrorPrivate;
 
-static void error_private_init(ErrorPrivate *priv)
+static void cistern_error_private_init(CisternErrorPrivate *priv)
 {
-    *priv = (ErrorPrivate){.origin = ORIGIN_NONE};
+    *priv = (CisternErrorPrivate){.origin = ORIGIN_NONE};
 }
 
-static void error_private_copy(const ErrorPrivate *source, ErrorPrivate *target)
+static void cistern_error_private_copy(const CisternErrorPrivate *source,
+                                       CisternErrorPrivate *target)
 {
     *target = *source;
 }
 
-static void error_private_clear(ErrorPrivate *priv)
+static void cistern_error_private_clear(CisternErrorPrivate *priv)
 {
     (void)priv;
 }
 
-G_DEFINE_EXTENDED_ERROR(Error, error)
+/* GLib's macro casts the start of a block, which is aligned for anything. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wcast-align"
+G_DEFINE_EXTENDED_ERROR(CisternError, cistern_error)
+#pragma GCC diagnostic pop
 
 static const ErrorRow *find_row(int code)
 {
@@ -108,7 +113,7 @@ static const ErrorRow *find_row(int code)
 static GError *error_make(ErrorCode code, ErrorOrigin origin, const char *frame, char *detail)
 {
     GError *made = g_error_new(CISTERN_ERROR, (int)code, "%s%s", frame, detail);
-    ErrorPrivate *priv = error_get_private(made);
+    CisternErrorPrivate *priv = cistern_error_get_private(made);
 
     priv->origin = origin;
     priv->frame_size = strlen(frame);
@@ -153,7 +158,7 @@ bool error_set_errno(GError **error, ErrorOrigin origin, int errnum, const char 
     va_end(args);
     GError *made =
         error_make(ERROR_SYSTEM, origin, "", g_strdup_printf("%s: %s", detail, g_strerror(errnum)));
-    error_get_private(made)->errnum = errnum;
+    cistern_error_get_private(made)->errnum = errnum;
     g_propagate_error(error, made);
     return false;
 }
@@ -193,21 +198,21 @@ ErrorOrigin error_origin(const GError *error)
 {
     if (!error || error->domain != CISTERN_ERROR)
         return ORIGIN_NONE;
-    return error_get_private((GError *)error)->origin;
+    return cistern_error_get_private((GError *)error)->origin;
 }
 
 int error_errno(const GError *error)
 {
     if (!error || error->domain != CISTERN_ERROR)
         return 0;
-    return error_get_private((GError *)error)->errnum;
+    return cistern_error_get_private((GError *)error)->errnum;
 }
 
 const char *error_detail(const GError *error)
 {
     if (error->domain != CISTERN_ERROR)
         return error->message;
-    gsize frame = error_get_private((GError *)error)->frame_size;
+    gsize frame = cistern_error_get_private((GError *)error)->frame_size;
     return error->message + MIN(frame, strlen(error->message));
 }
 
@@ -225,7 +230,7 @@ GError *error_from_wire(int code, int origin, int errnum, const char *message)
 {
     GError *made = error_make((ErrorCode)code, (ErrorOrigin)origin, "",
                               g_strdup(message ? message : "the other side gave no message"));
-    ErrorPrivate *priv = error_get_private(made);
+    CisternErrorPrivate *priv = cistern_error_get_private(made);
 
     priv->errnum = errnum;
     const char *frame = find_row(code)->frame;

@@ -66,8 +66,8 @@ typedef enum ErrorOrigin {
     ORIGIN_POLKIT = 60,
 } ErrorOrigin;
 
-#define CISTERN_ERROR (error_quark())
-GQuark error_quark(void);
+#define CISTERN_ERROR (cistern_error_quark())
+GQuark cistern_error_quark(void);
 
 /* Sets *error (if error is not NULL) to the code's frame and the formatted detail.
  * Always returns false, so that a bool function can end with `return error_set(…)`. */

@@ -69,10 +69,15 @@ static bool sign_lock(int lock, const char *folder, GError **error)
 
 /* ---- the boot ---- */
 
-static bool folder_is_of_this_boot(int states, const char *boot_id)
+/* An absent file is an earlier boot's; one that can't be read says nothing, and nothing must be
+ * forgotten for that. */
+static bool folder_is_of_this_boot(int states, const char *boot_id, bool *ret)
 {
     g_autofree char *known = fd_read_file_at(states, BOOT_FILE, TEXT_MAX, NULL);
-    return known && g_str_equal(known, boot_id);
+    if (!known && errno != ENOENT)
+        return false;
+    *ret = known && g_str_equal(known, boot_id);
+    return true;
 }
 
 static bool remove_files(int states)
@@ -100,23 +105,33 @@ static bool write_boot_id(int states, const char *boot_id, GError **error)
 }
 
 /* A machine that does not tell its boots apart gives the same text always. */
-static char *read_boot_id(void)
+static char *read_boot_id(GError **error)
 {
-    g_autofree char *text = NULL;
-    if (!g_file_get_contents(BOOT_ID_PATH, &text, NULL, NULL))
+    autofd int fd = open(BOOT_ID_PATH, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
         return g_strdup("unknown");
-    return g_strdup(g_strstrip(text));
+    char buffer[TEXT_MAX] = "";
+    if (fd < 0 || fd_read_at(fd, buffer, sizeof buffer - 1, 0) < 0) {
+        fail(error, "read", BOOT_ID_PATH);
+        return NULL;
+    }
+    return g_strdup(g_strstrip(buffer));
 }
 
 static bool forget_earlier_boot(int base, const char *folder, GError **error)
 {
-    g_autofree char *boot_id = read_boot_id();
+    g_autofree char *boot_id = read_boot_id(error);
+    bool same = false;
+    if (!boot_id)
+        return false;
     if (mkdirat(base, STATES, 0700) < 0 && errno != EEXIST)
         return fail(error, "make the folder '" STATES "' in", folder);
     autofd int states = fd_open_beneath(base, STATES, O_RDONLY | O_DIRECTORY, 0);
     if (states < 0)
         return fail(error, "open the folder '" STATES "' in", folder);
-    if (folder_is_of_this_boot(states, boot_id))
+    if (!folder_is_of_this_boot(states, boot_id, &same))
+        return fail(error, "read '" BOOT_FILE "' in the state folder", folder);
+    if (same)
         return true;
     if (!remove_files(states))
         return fail(error, "remove the states of an earlier boot from", folder);
