@@ -128,6 +128,11 @@ VolumeDef *dir_create_plain(const DirWorld *world, const char *name, int format,
     return dir_create(world, spec, 0);
 }
 
+void dir_make(const DirWorld *world, const char *name, int format, guint64 capacity)
+{
+    volume_def_free(dir_create_plain(world, name, format, capacity));
+}
+
 VolumeDef *dir_stat(const DirWorld *world, const char *name)
 {
     VolumeState state = {0};

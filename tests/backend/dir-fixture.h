@@ -35,6 +35,8 @@ VolumeDef *dir_spec(const char *name, int format, guint64 capacity);
 /* Creates, with no error. The state's volume. */
 VolumeDef *dir_create(const DirWorld *world, const VolumeDef *spec, guint flags);
 VolumeDef *dir_create_plain(const DirWorld *world, const char *name, int format, guint64 capacity);
+/* The same for a volume that is not looked at. */
+void dir_make(const DirWorld *world, const char *name, int format, guint64 capacity);
 VolumeDef *dir_stat(const DirWorld *world, const char *name);
 /* Creates, expecting this error; nothing may be left behind. */
 void dir_refuse(const DirWorld *world, const VolumeDef *spec, guint flags, int code,

@@ -165,12 +165,13 @@ static bool clone_memory(DirWorld *world, Memory *memory, int format, const Volu
 
 static void test_without_descriptor(DirWorld *world, gconstpointer data)
 {
-    g_autoptr(VolumeDef) source = put_source(world, "source");
     g_autoptr(VolumeDef) spec = dir_spec("copy", IMAGE_FORMAT_RAW, 0);
     g_autoptr(VolumeDef) image_spec = dir_spec("image", IMAGE_FORMAT_QCOW2, 0);
     g_auto(VolumeState) copy = {0}, image = {0};
     GError *error = NULL;
     gsize size;
+
+    volume_def_free(put_source(world, "source"));
     g_autofree char *bytes = fd_read_file_at(world->fd, "source", 64 * MIB, &size);
     Memory memory = {.bytes = bytes, .size = size};
 
@@ -258,6 +259,7 @@ static void test_same_format_is_copied(DirWorld *world, gconstpointer data)
     g_autoptr(VolumeDef) other = dir_spec("other", IMAGE_FORMAT_QCOW2, 16 * MIB);
 
     g_autoptr(VolumeDef) copy = clone_ok(world, image, spec, 0);
+    g_assert_cmpuint(copy->capacity, ==, 16 * MIB);
     assert_same(world, "image", "copy");
     if (!dir_needs("qemu-img"))
         return;

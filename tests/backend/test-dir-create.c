@@ -178,7 +178,7 @@ static VolumeDef *overlay_spec(const char *name, int format, const char *backing
 
 static void test_backing(DirWorld *world, gconstpointer data)
 {
-    g_autoptr(VolumeDef) base = dir_create_plain(world, "base", IMAGE_FORMAT_QCOW2, 32 * MIB);
+    dir_make(world, "base", IMAGE_FORMAT_QCOW2, 32 * MIB);
     g_autofree char *path = dir_path(world, "base");
 
     if (!dir_needs("qemu-img"))
@@ -279,7 +279,8 @@ static void test_nocow_refused(DirWorld *world, gconstpointer data)
     raw->target.nocow = qcow2->target.nocow = true;
     dir_refuse(world, raw, 0, ERROR_SYSTEM,
                "unable to control COW flag on '*/v', not btrfs: Function not implemented");
-    g_autoptr(VolumeDef) volume = dir_create(world, qcow2, 0); /* harmless elsewhere */
+    g_autoptr(VolumeDef) harmless = dir_create(world, qcow2, 0);
+    g_assert_cmpint(harmless->target.format, ==, IMAGE_FORMAT_QCOW2);
 }
 
 static void test_names(DirWorld *world, gconstpointer data)
@@ -302,7 +303,7 @@ static void test_names(DirWorld *world, gconstpointer data)
     g_autofree char *much_too_long = g_strnfill(4096, 'n');
 
     for (guint i = 0; i < G_N_ELEMENTS(good); i++) {
-        g_autoptr(VolumeDef) volume = dir_create_plain(world, good[i], IMAGE_FORMAT_RAW, 1);
+        dir_make(world, good[i], IMAGE_FORMAT_RAW, 1);
         g_autoptr(VolumeDef) seen = dir_stat(world, good[i]);
         g_assert_cmpstr(seen->name, ==, good[i]);
     }
@@ -312,7 +313,7 @@ static void test_names(DirWorld *world, gconstpointer data)
     }
     g_autoptr(VolumeDef) spec = dir_spec("a/b", IMAGE_FORMAT_RAW, 1);
     dir_refuse(world, spec, 0, ERROR_OPERATION_INVALID, "volume name 'a/b' cannot contain '/'");
-    g_autoptr(VolumeDef) fits = dir_create_plain(world, longest, IMAGE_FORMAT_RAW, 1);
+    dir_make(world, longest, IMAGE_FORMAT_RAW, 1);
     g_autoptr(VolumeDef) no = dir_spec(too_long, IMAGE_FORMAT_RAW, 1);
     dir_refuse(world, no, 0, ERROR_OPERATION_INVALID, "*is longer than 255 bytes");
     g_autoptr(VolumeDef) never = dir_spec(much_too_long, IMAGE_FORMAT_RAW, 1);
@@ -362,7 +363,7 @@ static void test_no_space(DirWorld *world, gconstpointer data)
     dir_refuse(world, raw, 0, ERROR_OPERATION_FAILED, "Not enough space left in storage pool: *");
     dir_refuse(world, qcow2, VOLUME_CREATE_PREALLOC_METADATA, ERROR_OPERATION_FAILED,
                "Not enough space left in storage pool: *");
-    g_autoptr(VolumeDef) sparse = dir_create_plain(world, "sparse", IMAGE_FORMAT_RAW, too_much);
+    dir_make(world, "sparse", IMAGE_FORMAT_RAW, too_much);
 }
 
 static bool run_cancelled(Operation *op, const Command *command, CommandResult *ret, void *data,

@@ -164,6 +164,14 @@ static VolumeDef *clone_ok(const DirWorld *world, const char *source, const char
     return made;
 }
 
+static void clone_shared(const DirWorld *world, const char *source, const char *name,
+                         guint64 capacity, guint flags)
+{
+    g_autoptr(VolumeDef) made = clone_ok(world, source, name, IMAGE_FORMAT_RAW, capacity, 0, flags);
+
+    g_assert_true(is_shared(world, made->name));
+}
+
 static void test_reflink(Mount *self, gconstpointer type)
 {
     DirWorld *world = &self->world;
@@ -172,15 +180,9 @@ static void test_reflink(Mount *self, gconstpointer type)
         return;
     build(self);
     fill(world, "source", 4 * MIB + 777); /* ends inside a block */
-    g_autoptr(VolumeDef) asked =
-        clone_ok(world, "source", "asked", IMAGE_FORMAT_RAW, 0, 0, VOLUME_CREATE_REFLINK);
-    g_assert_true(is_shared(world, "asked"));
-    g_autoptr(VolumeDef) unasked = clone_ok(world, "source", "unasked", IMAGE_FORMAT_RAW, 0, 0, 0);
-    g_assert_true(is_shared(world, "unasked"));
-    g_autoptr(VolumeDef) larger =
-        clone_ok(world, "source", "larger", IMAGE_FORMAT_RAW, 20 * MIB, 0, VOLUME_CREATE_REFLINK);
-    g_assert_true(is_shared(world, "larger"));
-    g_assert_cmpuint(larger->capacity, ==, 20 * MIB);
+    clone_shared(world, "source", "asked", 0, VOLUME_CREATE_REFLINK);
+    clone_shared(world, "source", "unasked", 0, 0);
+    clone_shared(world, "source", "larger", 20 * MIB, VOLUME_CREATE_REFLINK);
     /* All space was asked for: nothing is shared then. */
     g_autoptr(VolumeDef) full =
         clone_ok(world, "source", "full", IMAGE_FORMAT_RAW, 8 * MIB, 8 * MIB, 0);
@@ -193,7 +195,7 @@ static void test_reflink(Mount *self, gconstpointer type)
     g_assert_true(memcmp(a, b, 4 * MIB + 777) == 0);
     g_assert_cmpint(b[4 * MIB + 777], ==, 0);
 
-    g_autoptr(VolumeDef) image = dir_create_plain(world, "image", IMAGE_FORMAT_QCOW2, 64 * MIB);
+    dir_make(world, "image", IMAGE_FORMAT_QCOW2, 64 * MIB);
     g_autoptr(VolumeDef) copy =
         clone_ok(world, "image", "image2", IMAGE_FORMAT_QCOW2, 64 * MIB, 0, VOLUME_CREATE_REFLINK);
     g_assert_cmpint(copy->target.format, ==, IMAGE_FORMAT_QCOW2);
@@ -230,10 +232,10 @@ static void test_nocow(Mount *self, gconstpointer type)
     world->pool->cow = TRI_YES;
     build(self);
     g_assert_false(attributes(world, ".") & FS_NOCOW_FL);
-    g_autoptr(VolumeDef) cow = dir_create_plain(world, "cow", IMAGE_FORMAT_RAW, MIB);
+    dir_make(world, "cow", IMAGE_FORMAT_RAW, MIB);
     g_assert_false(attributes(world, "cow") & FS_NOCOW_FL);
     spec->target.nocow = true;
-    g_autoptr(VolumeDef) nocow = dir_create(world, spec, 0);
+    volume_def_free(dir_create(world, spec, 0));
     g_assert_true(attributes(world, "nocow") & FS_NOCOW_FL);
     fd_close(&world->fd);
     world->pool->cow = TRI_UNSET; /* written in place unless told otherwise */
@@ -241,10 +243,8 @@ static void test_nocow(Mount *self, gconstpointer type)
     g_assert_true(attributes(world, ".") & FS_NOCOW_FL);
     /* The clone of a file that is copied on write still shares its blocks. */
     fill(world, "cow", 4 * MIB);
-    g_autoptr(VolumeDef) shared =
-        clone_ok(world, "cow", "shared", IMAGE_FORMAT_RAW, 0, 0, VOLUME_CREATE_REFLINK);
-    g_assert_true(is_shared(world, "shared"));
-    g_autoptr(VolumeDef) inherits = dir_create_plain(world, "inherits", IMAGE_FORMAT_RAW, MIB);
+    clone_shared(world, "cow", "shared", 0, VOLUME_CREATE_REFLINK);
+    dir_make(world, "inherits", IMAGE_FORMAT_RAW, MIB);
     g_assert_true(attributes(world, "inherits") & FS_NOCOW_FL);
 }
 

@@ -161,7 +161,7 @@ static void test_block_device(void)
     assert_text(io, "copied", 6, MIB);
     assert_text(io, "\0\0\0\0", 4, 4096 + MIB);
     io_close(g_steal_pointer(&io));
-    g_autofree char *ignored = dir_run((const char *[]){"losetup", "-d", device, NULL});
+    g_free(dir_run((const char *[]){"losetup", "-d", device, NULL}));
     g_assert_cmpint(unlink(path), ==, 0);
 }
 
