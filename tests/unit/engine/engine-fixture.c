@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "engine-fixture.h"
 
-#include "draft.h"
-#include "fd.h"
+#include "registry.h"
 
 #include <glib/gstdio.h>
 
@@ -16,8 +15,8 @@ void fixture_open(Fixture *fixture)
 {
     EngineConfig config = {.config_dir = fixture->config_dir,
                            .state_dir = fixture->state_dir,
-                           .backends = fake_backends,
-                           .n_backends = n_fake_backends};
+                           .backends = fixture->real ? backends : fake_backends,
+                           .n_backends = fixture->real ? n_backends : n_fake_backends};
     g_autoptr(GError) error = NULL;
 
     fixture->engine = engine_open(&config, &error);
@@ -38,6 +37,7 @@ void fixture_reopen(Fixture *fixture)
 void fixture_set_up(Fixture *fixture, gconstpointer data)
 {
     fake_reset();
+    fixture->real = data != NULL;
     g_mutex_init(&fixture->lock);
     fixture->root = g_dir_make_tmp("cistern-engine-XXXXXX", NULL);
     g_assert_nonnull(fixture->root);

@@ -5,19 +5,23 @@
 #include "errors.h"
 #include "fake-backend.h"
 
-/* An engine over the fake types, on folders of its own. */
+/* An engine on folders of its own. */
 typedef struct Fixture {
+    bool real; /* the types of this build, not the fake ones */
     char *root, *config_dir, *state_dir;
     Engine *engine;
     GMutex lock;         /* guards what follows */
     GPtrArray *requests; /* Request, freed at the end */
 } Fixture;
 
-/* For g_test_add(). The fake storage is emptied. */
+/* For g_test_add(). The fake storage is emptied; `data` not NULL: the real types instead. */
 void fixture_set_up(Fixture *fixture, gconstpointer data);
 void fixture_tear_down(Fixture *fixture, gconstpointer data);
 #define ENGINE_TEST(path, function)                                                                \
     g_test_add(path, Fixture, NULL, fixture_set_up, function, fixture_tear_down)
+
+#define REAL_ENGINE_TEST(path, function)                                                           \
+    g_test_add(path, Fixture, "real", fixture_set_up, function, fixture_tear_down)
 
 void fixture_open(Fixture *fixture);
 void fixture_close(Fixture *fixture);
