@@ -118,12 +118,6 @@ static bool rename_over(const Draft *draft, const char *name)
            renameat(draft->folder, draft->name, draft->folder, name) == 0;
 }
 
-/* A folder on a file system that can't flush folders has nothing to flush. */
-static bool flush_folder(int folder)
-{
-    return fsync(folder) == 0 || errno == EINVAL || errno == EROFS;
-}
-
 /* Undoes a rename that may not have reached the disk. */
 static void rename_back(const Draft *draft, const char *name)
 {
@@ -139,7 +133,7 @@ bool draft_publish(Draft *draft, const char *name, bool replace, GError **error)
     if (!(replace ? rename_over(draft, name) : rename_new(draft, name)))
         return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot give a new file its name '%s'",
                                name);
-    if (!flush_folder(draft->folder)) {
+    if (!fd_flush_folder(draft->folder)) {
         error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write the name '%s' to disk", name);
         rename_back(draft, name);
         return false;

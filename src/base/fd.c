@@ -89,6 +89,11 @@ bool fd_write_at(int fd, const void *buffer, size_t size, guint64 offset)
     return true;
 }
 
+bool fd_flush_folder(int folder)
+{
+    return fsync(folder) == 0 || errno == EINVAL || errno == EROFS;
+}
+
 char *fd_read_file_at(int folder, const char *name, size_t limit, size_t *ret_size)
 {
     autofd int fd = fd_open_beneath(folder, name, O_RDONLY | O_NONBLOCK, 0);

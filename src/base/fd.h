@@ -32,6 +32,10 @@ ssize_t fd_read_at(int fd, void *buffer, size_t size, guint64 offset);
 /* Writes all bytes at an offset. False with errno (a write of 0 bytes counts as ENOSPC). */
 bool fd_write_at(int fd, const void *buffer, size_t size, guint64 offset);
 
+/* Sees to it that names made, changed or removed in the folder reach the disk. True where the file
+ * system has nothing to flush; false with errno. */
+bool fd_flush_folder(int folder);
+
 /* Reads a whole small file beneath a folder into a NUL-terminated buffer; more than
  * `limit` bytes is EFBIG. NULL with errno. */
 char *fd_read_file_at(int folder, const char *name, size_t limit, size_t *ret_size);

@@ -298,17 +298,16 @@ bool store_save(Store *store, StoreKind kind, const PoolDef *def, GError **error
     return false;
 }
 
-static bool flush_folder(int folder)
-{
-    return fsync(folder) == 0 || errno == EINVAL;
-}
-
-/* Removes a name and sees to it that it stays removed. Fine if there is none. Errno. */
+/* Removes a name. Fine if there is none. Errno. Once it is gone there is no way back: that it may
+ * return with a power failure is worth a warning, not an error that says it is still there. */
 static bool remove_name(int folder, const char *file)
 {
-    if (unlinkat(folder, file, 0) == 0)
-        return flush_folder(folder);
-    return errno == ENOENT;
+    if (unlinkat(folder, file, 0) < 0)
+        return errno == ENOENT;
+    if (!fd_flush_folder(folder))
+        log_warning("'%s' is removed, but may come back after a power failure: %s", file,
+                    g_strerror(errno));
+    return true;
 }
 
 bool store_remove(Store *store, StoreKind kind, const char *name, GError **error)
@@ -336,7 +335,7 @@ static int open_links(Store *store, bool make)
 {
     int folder = store->folders[STORE_CONFIG];
 
-    if (make && mkdirat(folder, AUTOSTART_FOLDER, 0755) == 0 && !flush_folder(folder))
+    if (make && mkdirat(folder, AUTOSTART_FOLDER, 0755) == 0 && !fd_flush_folder(folder))
         return -1;
     return fd_open_beneath(folder, AUTOSTART_FOLDER, O_RDONLY | O_DIRECTORY, 0);
 }
@@ -370,7 +369,14 @@ static bool make_link(Store *store, int links, const char *file)
     if (fstatat(links, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode) &&
         unlinkat(links, file, 0) < 0)
         return false;
-    return symlinkat(target, links, file) == 0 && flush_folder(links);
+    if (symlinkat(target, links, file) < 0)
+        return false;
+    if (fd_flush_folder(links))
+        return true;
+    int failed = errno;
+    (void)unlinkat(links, file, 0);
+    errno = failed;
+    return false;
 }
 
 bool store_set_autostart(Store *store, const char *name, bool autostart, GError **error)

@@ -5,6 +5,7 @@
 #include "file-attributes.h"
 #include "folder-make.h"
 #include "image-tool.h"
+#include "log.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -117,14 +118,27 @@ static bool flush(const Content *content, GError **error)
                            content->path);
 }
 
+/* What was cut off can't be brought back: an error would say that it is still there. */
+static bool shrink_raw(const Content *content, guint64 capacity, GError **error)
+{
+    if (!set_size(content, capacity, error))
+        return false;
+    if (fdatasync(content->fd) < 0)
+        log_warning("'%s' is smaller, but may have its old size after a power failure: %s",
+                    content->path, g_strerror(errno));
+    return true;
+}
+
 static bool resize_raw(const Content *content, guint64 capacity, guint flags, GError **error)
 {
     guint64 size = (guint64)content->stat.st_size;
 
-    if (!(flags & VOLUME_RESIZE_ALLOCATE) || capacity <= size)
-        return set_size(content, capacity, error) && flush(content, error);
-    if (file_reserve(content->fd, content->path, size, capacity - size, content->op, error) &&
-        flush(content, error))
+    if (capacity < size)
+        return shrink_raw(content, capacity, error);
+    bool grown = flags & VOLUME_RESIZE_ALLOCATE ? file_reserve(content->fd, content->path, size,
+                                                               capacity - size, content->op, error)
+                                                : set_size(content, capacity, error);
+    if (grown && flush(content, error))
         return true;
     (void)!ftruncate(content->fd, (off_t)size);
     return false;
@@ -187,8 +201,12 @@ static bool empty_sparse(const Content *content, GError **error)
 static bool overwrite(const Content *content, GError **error)
 {
     g_autofree guint8 *zeros = g_malloc0(WIPE_CHUNK);
-    guint64 size = (guint64)lseek(content->fd, 0, SEEK_END);
+    off_t end = lseek(content->fd, 0, SEEK_END);
+    guint64 size = (guint64)end;
 
+    if (end < 0)
+        return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot find the size of '%s'",
+                               content->path);
     for (guint64 done = 0; done < size;) {
         gsize chunk = MIN(size - done, WIPE_CHUNK);
         if (!operation_check(content->op, error))
@@ -279,8 +297,9 @@ bool folder_volume_delete(const PoolDef *pool, Operation *op, const VolumeDef *v
     bool ok = volume->type == VOLUME_PLOOP
                   ? remove_ploop(&folder, volume->name, error)
                   : remove_entry(&folder, volume->name, volume->type == VOLUME_DIR, error);
-    if (ok && fsync(folder.fd) < 0 && errno != EINVAL)
-        return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write '%s' to disk",
-                               folder.path);
+    /* Gone is gone: an error would say that the volume is still there. */
+    if (ok && !fd_flush_folder(folder.fd))
+        log_warning("'%s/%s' is removed, but may come back after a power failure: %s", folder.path,
+                    volume->name, g_strerror(errno));
     return ok;
 }
