@@ -19,7 +19,7 @@ static void dirty_clear(Dirty *dirty)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Dirty, dirty_clear)
 
-/* False when nothing is left; further reports then queue new work. */
+/* False when nothing is left or the pool has stopped; further reports then queue new work. */
 static bool take_dirty(Pool *pool, Dirty *ret)
 {
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
@@ -28,7 +28,7 @@ static bool take_dirty(Pool *pool, Dirty *ret)
                    .all = pool->dirty_all,
                    .lost = pool->dirty_lost};
     pool->dirty_all = pool->dirty_lost = false;
-    pool->dirty_queued = ret->names || ret->all;
+    pool->dirty_queued = pool->inventory && (ret->names || ret->all);
     return pool->dirty_queued;
 }
 
@@ -114,7 +114,7 @@ static guint keep_watch(Pool *pool, guint id)
 {
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
 
-    if (pool->watch_id || pool->engine->closing)
+    if (pool->watch_id || !pool->inventory || pool->engine->closing)
         return id;
     pool->watch_id = id;
     return 0;

@@ -37,10 +37,10 @@ static bool scan_in(ChangeWindow *window, Collector *collector, const PoolView *
 
 bool pool_scan(Pool *pool, Operation *op, GError **error)
 {
-    g_auto(PoolView) view = pool_view(pool);
     ChangeWindow window;
 
     change_window_open(&window, pool, NULL);
+    g_auto(PoolView) view = pool_view(pool);
     g_autoptr(Inventory) previous = pool_present_list(pool);
     g_autoptr(Collector) collector = collector_new(view.def->target_path, previous);
     bool scanned = scan_in(&window, collector, &view, op, error);

@@ -34,9 +34,14 @@ static VolumeDef *present_volume(Pool *pool, const PoolView *view, const char *n
     return record ? g_steal_pointer(&state.volume) : NULL;
 }
 
-/* A change has been made: what is listed follows, failures to read it back only mark it stale. */
-static void settle_change(Pool *pool, const char *name, Operation *op)
+/* How long reading back may take after a change. */
+#define SETTLE_SECONDS 30
+
+/* A change has been made, perhaps in part: what is listed follows, even when the operation itself
+ * was cancelled or is late. */
+static void settle_change(Pool *pool, const char *name)
 {
+    g_autoptr(Operation) op = operation_new(engine_deadline(SETTLE_SECONDS));
     g_auto(VolumeState) state = {0};
 
     volume_record_unref(pool_restat(pool, name, op, &state, NULL));
@@ -54,18 +59,27 @@ static void drop_if_vanished(Pool *pool, const char *name, Operation *op)
         volume_record_unref(pool_restat(pool, name, op, &state, NULL));
 }
 
-static VolumeDef *parse(Pool *pool, const char *xml, guint flags, guint parse_flags, GError **error)
+static VolumeDef *parse(const PoolSchema *schema, const char *xml, guint flags, guint parse_flags,
+                        GError **error)
 {
-    g_autoptr(PoolDef) def = pool_definition(pool);
-
     if (flags & VOLUME_CREATE_VALIDATE)
         parse_flags |= VOLUME_PARSE_VALIDATE;
-    return volume_def_parse(xml, def->schema, parse_flags, error);
+    return volume_def_parse(xml, schema, parse_flags, error);
 }
 
-static bool check_capacity(const PoolView *view, const VolumeDef *spec, GError **error)
+/* A document is read before its lease is taken: meanwhile the pool may have become another type. */
+static bool check_type(const PoolView *view, const PoolSchema *schema, GError **error)
 {
-    if (spec->capacity || !(view->def->schema->flags & POOL_VOLUME_NEEDS_CAPACITY))
+    if (view->def->schema == schema)
+        return true;
+    return error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
+                     "storage pool '%s' was replaced by one of type '%s' meanwhile: try again",
+                     view->def->name, view->def->schema->type);
+}
+
+static bool check_capacity(const PoolSchema *schema, const VolumeDef *spec, GError **error)
+{
+    if (spec->capacity || !(schema->flags & POOL_VOLUME_NEEDS_CAPACITY))
         return true;
     return error_set(error, ERROR_NO_SUPPORT, ORIGIN_STORAGE,
                      "volume capacity required for this storage pool");
@@ -101,6 +115,20 @@ static Lease *take_create(Pool *pool, const VolumeDef *spec, const Request *requ
     return lease_take(holds, backing ? 2 : 1, request, error);
 }
 
+static VolumeRecord *create_leased(Pool *pool, const VolumeDef *spec, const PoolSchema *schema,
+                                   guint flags, Operation *op, GError **error)
+{
+    g_auto(PoolView) view = pool_view(pool);
+    g_auto(VolumeState) made = {0};
+
+    if (!check_type(&view, schema, error) ||
+        !call_volume_create(&view, op, spec, flags, &made, error))
+        return NULL;
+    VolumeRecord *record = pool_put_volume(pool, &view, &made);
+    pool_update_space(pool, op);
+    return record;
+}
+
 VolumeRecord *volume_create(Pool *pool, const char *xml, guint flags, const Request *request,
                             GError **error)
 {
@@ -109,19 +137,13 @@ VolumeRecord *volume_create(Pool *pool, const char *xml, guint flags, const Requ
     if (!error_check_flags(error, flags, allowed, "storageVolCreateXML") ||
         !lease_check(pool, OP_VOLUME_CREATE, error))
         return NULL;
-    g_auto(PoolView) view = pool_view(pool);
-    g_autoptr(VolumeDef) spec = parse(pool, xml, flags, 0, error);
-    g_auto(VolumeState) made = {0};
-
-    if (!spec || !check_capacity(&view, spec, error))
+    const PoolSchema *schema = &pool_backend(pool)->schema;
+    g_autoptr(VolumeDef) spec = parse(schema, xml, flags, 0, error);
+    if (!spec || !check_capacity(schema, spec, error))
         return NULL;
     drop_if_vanished(pool, spec->name, request->op);
     g_autoptr(Lease) lease = take_create(pool, spec, request, error);
-    if (!lease || !call_volume_create(&view, request->op, spec, flags, &made, error))
-        return NULL;
-    VolumeRecord *record = pool_put_volume(pool, &view, &made);
-    pool_update_space(pool, request->op);
-    return record;
+    return lease ? create_leased(pool, spec, schema, flags, request->op, error) : NULL;
 }
 
 /* ---- clone ---- */
@@ -167,7 +189,7 @@ static VolumeRecord *clone_leased(Clone *clone, const char *source_name, guint f
     if (!clone->source)
         return NULL;
     fit_clone(clone->spec, clone->source);
-    if (!check_capacity(&clone->view, clone->spec, error) ||
+    if (!check_capacity(&clone->view.backend->schema, clone->spec, error) ||
         !make_clone(clone, flags, op, &made, error))
         return NULL;
     VolumeRecord *record = pool_put_volume(clone->pool, &clone->view, &made);
@@ -191,19 +213,23 @@ VolumeRecord *volume_create_from(Pool *pool, const char *xml, Pool *source_pool,
 {
     if (!check_clone(pool, source_pool, flags, error))
         return NULL;
-    g_auto(Clone) clone = {.pool = pool,
-                           .source_pool = source_pool,
-                           .view = pool_view(pool),
-                           .source_view = pool_view(source_pool)};
+    const PoolSchema *schema = &pool_backend(pool)->schema;
+    g_auto(Clone) clone = {.pool = pool, .source_pool = source_pool};
 
-    clone.spec = parse(pool, xml, flags, VOLUME_PARSE_CAPACITY_OPTIONAL, error);
+    clone.spec = parse(schema, xml, flags, VOLUME_PARSE_CAPACITY_OPTIONAL, error);
     if (!clone.spec)
         return NULL;
     drop_if_vanished(pool, clone.spec->name, request->op);
     const Hold holds[] = {{pool, OP_VOLUME_CLONE, clone.spec->name},
                           {source_pool, OP_VOLUME_SOURCE, source_name}};
     g_autoptr(Lease) lease = lease_take(holds, G_N_ELEMENTS(holds), request, error);
-    return lease ? clone_leased(&clone, source_name, flags, request->op, error) : NULL;
+    if (!lease)
+        return NULL;
+    clone.view = pool_view(pool);
+    clone.source_view = pool_view(source_pool);
+    if (!check_type(&clone.view, schema, error))
+        return NULL;
+    return clone_leased(&clone, source_name, flags, request->op, error);
 }
 
 /* ---- delete, wipe ---- */
@@ -245,7 +271,7 @@ bool volume_wipe(Pool *pool, const char *name, guint algorithm, const Request *r
     if (!volume)
         return false;
     bool wiped = call_volume_wipe(&view, request->op, volume, algorithm, error);
-    settle_change(pool, name, request->op); /* a wipe that failed half-way changed it too */
+    settle_change(pool, name); /* a wipe that failed half-way changed it too */
     return wiped;
 }
 
@@ -312,6 +338,6 @@ bool volume_resize(Pool *pool, const char *name, guint64 capacity, guint flags,
     g_autoptr(Lease) lease = lease_take_one(pool, OP_VOLUME_RESIZE, name, request, error);
     if (!lease || !resize_leased(pool, name, capacity, flags, request->op, error))
         return false;
-    settle_change(pool, name, request->op);
+    settle_change(pool, name);
     return true;
 }
