@@ -215,7 +215,7 @@ static int look_behind_link(const Folder *folder, Entry *entry)
 
 void entry_look(const Folder *folder, const char *name, gint64 now, Entry *ret)
 {
-    *ret = (Entry){.name = name};
+    *ret = (Entry){.name = name, .fd = -1};
     int errnum = read_stat(folder->fd, name, 0, ret);
 
     if (!errnum && S_ISLNK(ret->stat.stx_mode))
@@ -226,6 +226,26 @@ void entry_look(const Folder *folder, const char *name, gint64 now, Entry *ret)
         look_failed(ret, errnum);
     else
         ret->kind = kind_of_mode(ret->stat.stx_mode);
+}
+
+void entry_open(const Folder *folder, const char *name, gint64 now, Entry *ret)
+{
+    int fd = fd_open_beneath(folder->fd, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
+    Entry entry = {.name = name, .fd = fd};
+
+    if (fd < 0 || read_stat(fd, "", AT_EMPTY_PATH, &entry) != 0) {
+        fd_close(&fd);
+        entry_look(folder, name, now, ret);
+        return;
+    }
+    take_identity(&entry, now);
+    entry.kind = kind_of_mode(entry.stat.stx_mode);
+    *ret = entry;
+}
+
+void entry_close(Entry *entry)
+{
+    fd_close(&entry->fd);
 }
 
 static void describe_stat(const Entry *entry, VolumeDef *volume)
@@ -331,15 +351,17 @@ static bool describe_folder(const Folder *folder, int fd, const Entry *entry, Vo
     return false; /* its image changes without the folder's times doing so */
 }
 
-static int open_entry(const Folder *folder, const Entry *entry)
+static int open_entry(const Folder *folder, Entry *entry)
 {
+    if (entry->fd >= 0)
+        return fd_steal(&entry->fd);
     if (entry->is_link)
         return entry_open_read(folder, entry->name);
     return fd_open_beneath(folder->fd, entry->name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
 }
 
 /* Everything that takes opening the entry. */
-static bool describe_content(const Folder *folder, const Entry *entry, VolumeDef *volume,
+static bool describe_content(const Folder *folder, Entry *entry, VolumeDef *volume,
                              bool *ret_lasting)
 {
     static bool (*const describers[])(const Folder *, int, const Entry *, VolumeDef *) = {
@@ -363,7 +385,7 @@ static bool describe_content(const Folder *folder, const Entry *entry, VolumeDef
     return true;
 }
 
-bool entry_describe(const Folder *folder, const Entry *entry, VolumeDef *volume, bool *ret_lasting)
+bool entry_describe(const Folder *folder, Entry *entry, VolumeDef *volume, bool *ret_lasting)
 {
     volume->name = g_strdup(entry->name);
     volume->target.path = folder_entry_path(folder, entry->name);

@@ -52,11 +52,19 @@ typedef struct Entry {
     FileIdentity identity;
     bool is_settled;     /* old enough for any later change to show in the identity */
     const char *problem; /* why the entry is broken; static */
+    int fd;              /* of entry_open(), else -1 */
 } Entry;
+
+#define autoentry __attribute__((cleanup(entry_close)))
+void entry_close(Entry *entry);
 
 /* Looks at one entry without opening it. `now` is the wall clock's nanoseconds, taken before. */
 void entry_look(const Folder *folder, const char *name, gint64 now, Entry *ret);
 gint64 entry_clock(void);
+
+/* The same for an entry that will be described anyway and is most likely a plain file: it is
+ * opened at once, which saves a walk to it. */
+void entry_open(const Folder *folder, const char *name, gint64 now, Entry *ret);
 
 /* True for what is a volume. */
 static inline bool entry_is_listed(const Entry *entry)
@@ -64,10 +72,11 @@ static inline bool entry_is_listed(const Entry *entry)
     return entry->kind >= ENTRY_FILE;
 }
 
-/* Describes a listed entry, for which it opens and probes it. `volume` is initialised. False when
- * the entry has vanished. `*ret_lasting` is false for a description that another look may better.
+/* Describes a listed entry, for which it opens and probes it (its `fd` is used up). `volume` is
+ * initialised. False when the entry has vanished. `*ret_lasting` is false for a description that
+ * another look may better.
  */
-bool entry_describe(const Folder *folder, const Entry *entry, VolumeDef *volume, bool *ret_lasting);
+bool entry_describe(const Folder *folder, Entry *entry, VolumeDef *volume, bool *ret_lasting);
 
 /* Opens an entry for reading, following links that stay in the folder. Returns -1 with errno. */
 int entry_open_read(const Folder *folder, const char *name);

@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 typedef struct Name {
     guint64 inode;
     const char *text; /* inside one of the chunks */
+    bool is_file;     /* a plain file, when the kernel says so */
 } Name;
 
 /* All names of a folder, as the kernel gave them. */
@@ -45,7 +47,9 @@ static void take_names(Listing *listing, const char *chunk, gsize size)
     for (gsize at = 0; at < size;) {
         const struct dirent64 *entry = (const void *)(chunk + at);
         if (is_candidate(entry)) {
-            Name name = {.inode = entry->d_ino, .text = entry->d_name};
+            Name name = {.inode = entry->d_ino,
+                         .text = entry->d_name,
+                         .is_file = entry->d_type == DT_REG};
             g_array_append_val(listing->names, name);
         }
         at += entry->d_reclen;
@@ -87,6 +91,7 @@ typedef struct Run {
     const Name *names;
     Scan *scan;
     gint64 now;
+    atomic_bool changing; /* the last entries were not as they were: so will be the next ones */
 } Run;
 
 static void log_left_out(const Folder *folder, const char *name)
@@ -96,27 +101,40 @@ static void log_left_out(const Folder *folder, const char *name)
     log_debug("'%s' in '%s' is left out: it can't be the name of a volume", shown, folder->path);
 }
 
-/* One entry: looked at always, opened only if it is not as it was. */
+static void list_entry(const Run *run, Entry *entry)
+{
+    bool lasting;
+    VolumeDef volume;
+
+    volume_def_init(&volume);
+    if (entry_describe(run->folder, entry, &volume, &lasting))
+        run->scan->add(run->scan, &volume, lasting && entry->is_settled ? &entry->identity : NULL);
+    volume_def_clear(&volume);
+}
+
+/* One entry: looked at always, read only if it is not as it was. */
 static void scan_entry(guint index, void *data)
 {
-    const Run *run = data;
-    const char *name = run->names[index].text;
-    bool lasting;
-    Entry entry;
+    Run *run = data;
+    const Name *name = &run->names[index];
+    bool changing = atomic_load_explicit(&run->changing, memory_order_relaxed);
+    autoentry Entry entry = {.fd = -1};
 
-    if (!entry_name_is_plain(name)) {
-        log_left_out(run->folder, name);
+    if (!entry_name_is_plain(name->text)) {
+        log_left_out(run->folder, name->text);
         return;
     }
-    entry_look(run->folder, name, run->now, &entry);
-    if (!entry_is_listed(&entry) ||
-        (entry.is_settled && run->scan->keep(run->scan, name, &entry.identity)))
+    if (changing && name->is_file)
+        entry_open(run->folder, name->text, run->now, &entry);
+    else
+        entry_look(run->folder, name->text, run->now, &entry);
+    if (!entry_is_listed(&entry))
         return;
-    VolumeDef volume;
-    volume_def_init(&volume);
-    if (entry_describe(run->folder, &entry, &volume, &lasting))
-        run->scan->add(run->scan, &volume, lasting && entry.is_settled ? &entry.identity : NULL);
-    volume_def_clear(&volume);
+    bool kept = entry.is_settled && run->scan->keep(run->scan, name->text, &entry.identity);
+    if (changing == kept)
+        atomic_store_explicit(&run->changing, !kept, memory_order_relaxed);
+    if (!kept)
+        list_entry(run, &entry);
 }
 
 /* Reports sizes and permissions. Where the folder has no label nothing has one: then its entries
