@@ -233,8 +233,8 @@ int run_complete(Call *call)
     const Argument *pending = NULL;
     bool ended = false;
     call_init(&completer.line);
-    call_parse_partial(&completer.line, words, before, &pending, &ended);
-    complete_word(&completer, pending, ended, word);
+    if (call_parse_partial(&completer.line, words, before, &pending, &ended))
+        complete_word(&completer, pending, ended, word);
     cistern_close(completer.line.connection);
     call_clear(&completer.line);
     return STATUS_OK;

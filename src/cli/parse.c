@@ -14,6 +14,7 @@ typedef struct Parser {
     int count;
     int next;
     bool ended;              /* "--" was there */
+    bool lost;               /* there is no such command */
     const Argument *pending; /* option whose value is missing at the end of the line */
     GPtrArray *positionals;  /* words without an option name */
 } Parser;
@@ -134,14 +135,20 @@ static bool parse_letters(Parser *parser, const char *word, GError **error)
     return true;
 }
 
+static bool unknown_command(Parser *parser, const char *word, GError **error)
+{
+    g_autofree char *shown = text_escape(word);
+    parser->lost = true;
+    return refuse(error, "unknown command '%s'; 'cistern help' lists the commands", shown);
+}
+
 static bool parse_plain_word(Parser *parser, const char *word, GError **error)
 {
     Call *call = parser->call;
     if (!call->command) {
         const Command *command = command_find(word);
-        g_autofree char *shown = text_escape(word);
         if (!command)
-            return refuse(error, "unknown command '%s'; 'cistern help' lists the commands", shown);
+            return unknown_command(parser, word, error);
         choose_command(call, command);
         return true;
     }
@@ -290,7 +297,7 @@ bool call_parse(Call *call, const char *const *words, int count, GError **error)
     return place_positionals(&parser, error) && check_arguments(call, error);
 }
 
-void call_parse_partial(Call *call, const char *const *words, int count,
+bool call_parse_partial(Call *call, const char *const *words, int count,
                         const Argument **ret_pending, bool *ret_ended)
 {
     g_autoptr(GPtrArray) positionals = g_ptr_array_new();
@@ -301,4 +308,5 @@ void call_parse_partial(Call *call, const char *const *words, int count,
         (void)place_positionals(&parser, NULL);
     *ret_pending = parser.pending;
     *ret_ended = parser.ended;
+    return !parser.lost;
 }

@@ -20,8 +20,9 @@ void call_clear(Call *call);
 bool call_parse(Call *call, const char *const *words, int count, GError **error);
 
 /* Reads what is there of an unfinished line, as far as it makes sense. *ret_pending is the option
- * whose value comes next, or NULL; *ret_ended tells that "--" was there. */
-void call_parse_partial(Call *call, const char *const *words, int count,
+ * whose value comes next, or NULL; *ret_ended tells that "--" was there. False when nothing can be
+ * said about the line: its command is unknown. */
+bool call_parse_partial(Call *call, const char *const *words, int count,
                         const Argument **ret_pending, bool *ret_ended);
 
 /* The argument that the next word without an option name fills, or NULL. */

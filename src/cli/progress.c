@@ -9,8 +9,9 @@
 #include <stdio.h>
 
 #define SHOWN_AFTER (G_USEC_PER_SEC / 2)
-/* Below this many columns the total is left out: the percentage says it too. */
-#define ROOMY 100
+/* Below so many columns the total is left out, which the percentage tells too, and the rate. */
+#define ROOMY  100
+#define NARROW 60
 /* Rates are smoothed over about this long. */
 #define RATE_WINDOW (3.0 * G_USEC_PER_SEC)
 
@@ -32,7 +33,10 @@ static void keep_interrupt(int signal_number)
 void progress_catch_interrupts(void)
 {
     struct sigaction action = {.sa_handler = keep_interrupt, .sa_flags = (int)SA_RESETHAND};
-    sigaction(SIGINT, &action, NULL);
+    struct sigaction before;
+    bool ignored = sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler == SIG_IGN;
+    if (!ignored) /* else whoever started the program wants it left alone */
+        sigaction(SIGINT, &action, NULL);
 }
 
 bool progress_interrupted(void)
@@ -74,7 +78,7 @@ static char *describe(guint64 done, guint64 total)
     g_autofree char *done_text = size_for_people(done);
     if (total > 0) {
         double part = MIN((double)done / (double)total, 1);
-        g_autofree char *drawn = text_bar(part, CLAMP((columns - 50) / 2, 5, 25));
+        g_autofree char *drawn = text_bar(part, CLAMP((columns - 56) / 2, 5, 25));
         g_autofree char *total_text = size_for_people(total);
         g_string_append_printf(line, "  %s %3d%%  %s", drawn, (int)(part * 100), done_text);
         if (columns >= ROOMY)
@@ -82,12 +86,12 @@ static char *describe(guint64 done, guint64 total)
     } else if (done > 0) {
         g_string_append_printf(line, "  %s", done_text);
     }
-    if (bar.rate >= 1) {
+    if (bar.rate >= 1 && columns >= NARROW) {
         g_autofree char *rate = size_for_people((guint64)bar.rate);
         g_string_append_printf(line, "  %s/s", rate);
-        if (total > done)
-            append_rest(line, done, total);
     }
+    if (bar.rate >= 1 && total > done)
+        append_rest(line, done, total);
     return g_string_free(line, FALSE);
 }
 
