@@ -8,5 +8,5 @@
 /* <storagepoolCapabilities>: every known type, with options. */
 char *pool_capabilities_format(const PoolSchemaList *schemas, const bool *supported);
 
-/* <capabilities> of a connection: the types that have a backend, in this order. */
+/* <capabilities> of a connection: the supported types, ordered by their host_rank. */
 char *host_capabilities_format(const PoolSchemaList *schemas, const bool *supported);

@@ -62,6 +62,9 @@ static XmlNode *node_append(XmlNode *parent)
     return node;
 }
 
+/* Of longer lines only the part around the fault is shown. */
+#define PLACE_LIMIT 4096
+
 /* The line that the parser stands on, and below it a marker at its column. */
 static char *describe_place(const xmlParserInput *input)
 {
@@ -75,6 +78,9 @@ static char *describe_place(const xmlParserInput *input)
         start--;
     if (start < end && (*start == '\n' || *start == '\r'))
         start++;
+    if ((const char *)input->cur - start > PLACE_LIMIT / 2)
+        start = (const char *)input->cur - PLACE_LIMIT / 2;
+    end = MIN(end, start + PLACE_LIMIT);
     for (stop = start; stop < end && *stop && *stop != '\n' && *stop != '\r'; stop++)
         ;
     g_string_append_len(text, start, stop - start);
@@ -234,6 +240,37 @@ static xmlParserCtxt *make_parser(const char *xml, size_t size, Reader *reader)
     return parser;
 }
 
+/*
+ * The parser compares each attribute of an element with every other, before it
+ * hands any of them over: so their number is looked at in the bare text. A '<'
+ * can't stand inside a tag, so the next one puts right what comments confuse.
+ */
+static bool has_crowded_tag(const char *xml)
+{
+    bool in_tag = false;
+    char quote = 0;
+    guint count = 0;
+
+    for (const char *c = xml; *c; c++) {
+        if (*c == '<') {
+            in_tag = c[1] != '!' && c[1] != '?';
+            quote = 0;
+            count = 0;
+        } else if (!in_tag) {
+            c += strcspn(c, "<") - 1;
+        } else if (quote) {
+            quote = *c == quote ? 0 : quote;
+        } else if (*c == '"' || *c == '\'') {
+            quote = *c;
+        } else if (*c == '>') {
+            in_tag = false;
+        } else if (*c == '=' && ++count > XML_LIMIT_ATTRIBUTES) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool check_text(const char *xml, size_t size, const char *label, GError **error)
 {
     if (size == 0)
@@ -242,6 +279,10 @@ static bool check_text(const char *xml, size_t size, const char *label, GError *
     if (size > XML_LIMIT_BYTES)
         return error_set(error, ERROR_XML_DETAIL, ORIGIN_STORAGE,
                          "%s:1: Document is longer than %d bytes\n\n^", label, XML_LIMIT_BYTES);
+    if (has_crowded_tag(xml))
+        return error_set(error, ERROR_XML_DETAIL, ORIGIN_STORAGE,
+                         "%s:1: An element has more than %d attributes\n\n^", label,
+                         XML_LIMIT_ATTRIBUTES);
     return true;
 }
 

@@ -9,9 +9,10 @@
  * type, so no entities but XML's own five; nothing outside the text is ever
  * opened. The limits hold while the text is read, before the tree grows.
  */
-#define XML_LIMIT_BYTES (4 * 1024 * 1024) /* of the text: libvirt's longest string on the wire */
-#define XML_LIMIT_DEPTH 64                /* of elements inside each other */
-#define XML_LIMIT_NODES 100000            /* elements and attributes in all */
+#define XML_LIMIT_BYTES      (4 * 1024 * 1024) /* of the text: libvirt's longest string on the wire */
+#define XML_LIMIT_DEPTH      64                /* of elements inside each other */
+#define XML_LIMIT_ATTRIBUTES 32                /* of one element, with its namespaces */
+#define XML_LIMIT_NODES      100000            /* elements and attributes in all */
 
 typedef struct XmlDocument XmlDocument;
 typedef struct XmlNode XmlNode;

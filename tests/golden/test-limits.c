@@ -75,14 +75,81 @@ static void test_nodes(void)
     assert_refused(pieces, "Document has more than 100000 elements");
 }
 
+/* Attributes with numbers in their names. */
+static char *crowd(const char *head, guint count, const char *name, const char *rest)
+{
+    GString *text = g_string_new(head);
+
+    for (guint i = 0; i < count; i++)
+        g_string_append_printf(text, "%s%u%s", name, i, rest);
+    return g_string_free(text, FALSE);
+}
+
+static void assert_quick(const char *xml, const char *reason)
+{
+    gint64 start = g_get_monotonic_time();
+
+    assert_refused(xml, reason);
+    g_assert_cmpint(g_get_monotonic_time() - start, <, 2 * G_USEC_PER_SEC);
+}
+
 static void test_attributes(void)
 {
-    g_autoptr(GString) text = g_string_new("<pool type='dir'><name ");
+    static const char reason[] = "An element has more than 32 attributes";
+    g_autofree char *plain = crowd("<pool type='dir'><name ", 300000, "a", "='' ");
+    g_autofree char *quoted = crowd("<pool type='dir'><name ", 300000, "a", "=\"'>\" ");
+    g_autofree char *spaces = crowd("<pool type='dir'><name ", 200000, "xmlns:a", " = 'u'\n");
+    g_autofree char *behind =
+        crowd("<pool type='dir'><!-- <x a=' --><name ", 300000, "a", "=\"\" ");
+    g_autofree char *most = crowd("<pool type='nonsense' ", 31, "a", "='=' ");
+    g_autofree char *whole = g_strconcat(most, "/>", NULL);
+    g_autoptr(GError) error = NULL;
 
-    for (guint i = 0; i < 110000; i++)
-        g_string_append_printf(text, "a%u='' ", i);
-    g_string_append(text, "/></pool>");
-    assert_refused(text->str, "Document has more than 100000 elements");
+    assert_quick(plain, reason);
+    assert_quick(quoted, reason);
+    assert_quick(spaces, reason);
+    assert_quick(behind, reason);
+    g_assert_null(pool_def_parse(whole, backend_schemas(), 0, &error));
+    g_assert_error(error, CISTERN_ERROR, ERROR_XML);
+}
+
+/* Every pattern of the schemas, on the longest texts that it takes and that it refuses. */
+static void test_long_values(void)
+{
+    static const char *const documents[] = {
+        "<pool type='dir'><name>%s</name><target><path>/t</path></target></pool>",
+        "<pool type='dir'><name>n</name><target><path>/%s</path></target></pool>",
+        "<pool type='dir'><name>n</name><uuid>%s</uuid><target><path>/t</path></target></pool>",
+        "<pool type='dir'><name>n</name><available unit='%s'>1</available></pool>",
+        "<pool type='dir'><name>n</name><available>%s</available></pool>",
+        "<pool type='rbd'><name>n</name><source><host name='%s'/><name>p</name></source></pool>",
+        "<pool type='fs'><name>n</name><source><device path='%s'/></source><target><path>/t</path>"
+        "</target></pool>",
+        "<pool type='iscsi'><name>n</name><source><host name='h'/><device "
+        "path='iqn.2026-01.org:%s'/></source><target><path>/t</path></target></pool>",
+        "<pool type='netfs'><name>n</name><source><host name='h'/><dir path='/d'/><protocol "
+        "ver='%s'/></source><target><path>/t</path></target></pool>",
+        "<pool type='dir'><name>n</name><target><path>/t</path><permissions><mode>%s</mode>"
+        "</permissions></target></pool>",
+        "<pool type='scsi'><name>n</name><source><adapter name='%s'/></source></pool>",
+    };
+    static const char *const pieces[] = {"a", "1", ":", "a.", "\n", "a/"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(documents); i++) {
+        for (guint j = 0; j < G_N_ELEMENTS(pieces); j++) {
+            g_autofree char *value = repeat("", pieces[j], 1 << 20, "");
+            g_auto(GStrv) parts = g_strsplit(documents[i], "%s", 2);
+            g_autofree char *xml = g_strconcat(parts[0], value, parts[1], NULL);
+            gint64 start = g_get_monotonic_time();
+            g_autoptr(PoolDef) def =
+                pool_def_parse(xml, backend_schemas(), POOL_PARSE_VALIDATE, NULL);
+            gint64 elapsed = g_get_monotonic_time() - start;
+
+            if (elapsed > 5 * G_USEC_PER_SEC)
+                g_test_fail_printf("%.60s with many '%s' took %" G_GINT64_FORMAT " us", xml,
+                                   pieces[j], elapsed);
+        }
+    }
 }
 
 static void test_length(void)
@@ -159,6 +226,18 @@ static void test_declared_encoding(void)
     g_assert_cmpstr(def->name, ==, "\u00e9");
 }
 
+/* A fault in a line of megabytes is shown with what is around it. */
+static void test_long_line(void)
+{
+    g_autofree char *xml = repeat("<pool type='dir'><name>", "x", 1 << 20, "</nam></pool>");
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(pool_def_parse(xml, backend_schemas(), 0, &error));
+    g_assert_cmpuint(strlen(error->message), <, 10000);
+    g_assert_nonnull(strstr(error->message, "xxx</nam></pool>\n---"));
+    g_assert_true(g_str_has_suffix(error->message, "--^"));
+}
+
 /* Processing instructions and inclusions mean nothing. */
 static void test_inclusion(void)
 {
@@ -198,7 +277,9 @@ int main(int argc, char **argv)
     g_test_add_func("/limits/characters", test_characters);
     g_test_add_func("/limits/encoding", test_encoding);
     g_test_add_func("/limits/declared-encoding", test_declared_encoding);
+    g_test_add_func("/limits/long-line", test_long_line);
     g_test_add_func("/limits/inclusion", test_inclusion);
     g_test_add_func("/limits/findings", test_findings);
+    g_test_add_func("/limits/long-values", test_long_values);
     return g_test_run();
 }
