@@ -65,7 +65,7 @@ void event_push(EventQueue *queue, EventKind kind, const char *pool_name, const 
 
 static Pending *event_pop(EventQueue *queue)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&queue->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&queue->lock);
 
     return g_queue_pop_head(&queue->pending);
 }
@@ -84,7 +84,7 @@ static void call_listeners(EventQueue *queue, const Pending *pending)
 
 void event_deliver(EventQueue *queue)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&queue->delivery);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&queue->delivery);
 
     for (;;) {
         g_autoptr(Pending) pending = event_pop(queue);
@@ -96,7 +96,7 @@ void event_deliver(EventQueue *queue)
 
 guint event_add_listener(EventQueue *queue, EventListener listener, void *data)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&queue->delivery);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&queue->delivery);
     Listener added = {.id = ++queue->last_id, .function = listener, .data = data};
 
     g_array_append_val(queue->listeners, added);
@@ -105,7 +105,7 @@ guint event_add_listener(EventQueue *queue, EventListener listener, void *data)
 
 void event_remove_listener(EventQueue *queue, guint id)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&queue->delivery);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&queue->delivery);
 
     for (guint i = 0; i < queue->listeners->len; i++) {
         if (g_array_index(queue->listeners, Listener, i).id != id)

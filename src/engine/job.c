@@ -59,7 +59,7 @@ void job_info_free(JobInfo *info)
 GPtrArray *engine_list_jobs(Engine *engine)
 {
     GPtrArray *jobs = g_ptr_array_new_with_free_func((GDestroyNotify)job_info_free);
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&engine->lock);
 
     for (GList *l = engine->running.head; l; l = l->next)
         g_ptr_array_add(jobs, job_info_new(&((Lease *)l->data)->job));
@@ -68,7 +68,7 @@ GPtrArray *engine_list_jobs(Engine *engine)
 
 bool engine_cancel_job(Engine *engine, guint64 id, GError **error)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&engine->lock);
 
     for (GList *l = engine->running.head; l; l = l->next) {
         Job *job = &((Lease *)l->data)->job;

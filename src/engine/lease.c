@@ -335,7 +335,7 @@ void lease_release(Lease *lease)
 
 bool lease_check(Pool *pool, PoolOperation operation, GError **error)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     return judge_state(pool, operation_row(operation), error) == VERDICT_GO;
 }
@@ -355,7 +355,7 @@ bool lease_holds_pool(const Engine *engine, const Pool *pool)
 bool lease_cancel_all(Engine *engine, gint64 timeout)
 {
     gint64 end = g_get_monotonic_time() + timeout;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&engine->lock);
 
     engine->closing = true;
     g_cond_broadcast(&engine->changed);

@@ -146,7 +146,7 @@ static bool bring_up(Pool *pool, const PoolView *view, guint create_flags, Opera
 
 static void set_running(Pool *pool)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     pool->phase = PHASE_ACTIVE;
     event_push(pool->engine->events, EVENT_STARTED, pool->name, &pool->uuid);
@@ -309,7 +309,7 @@ bool pool_stop(Pool *pool, const Request *request, GError **error)
 
 static PoolDef *set_undefined(Pool *pool)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     pool->persistent = false;
     pool->autostart = false;
@@ -348,7 +348,7 @@ bool pool_set_autostart(Pool *pool, bool autostart, GError **error)
 
 static void set_building(Pool *pool, bool building)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     pool->building = building;
 }

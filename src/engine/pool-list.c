@@ -42,7 +42,7 @@ static Pool *ref_if_there(Pool *pool)
 
 Pool *engine_find_pool_by_name(Engine *engine, const char *name, GError **error)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&engine->lock);
     Pool *pool = ref_if_there(g_hash_table_lookup(engine->by_name, name));
 
     if (!pool)
@@ -54,7 +54,7 @@ Pool *engine_find_pool_by_name(Engine *engine, const char *name, GError **error)
 Pool *engine_find_pool_by_uuid(Engine *engine, const Uuid *uuid, const char *name_hint,
                                GError **error)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&engine->lock);
     Pool *pool = ref_if_there(g_hash_table_lookup(engine->by_uuid, uuid));
 
     if (!pool)
@@ -125,7 +125,7 @@ static int compare_names(gconstpointer a, gconstpointer b)
 
 static void collect(Engine *engine, guint filter, GPtrArray *ret)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&engine->lock);
     GHashTableIter iter;
     gpointer pool;
 
@@ -156,7 +156,7 @@ GPtrArray *engine_active_pools(Engine *engine)
 static GPtrArray *enter_candidate(Engine *engine, PoolDef *def)
 {
     GPtrArray *others = g_ptr_array_new_with_free_func((GDestroyNotify)pool_def_unref);
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&engine->lock);
     GHashTableIter iter;
     gpointer pool;
 
@@ -172,7 +172,7 @@ static GPtrArray *enter_candidate(Engine *engine, PoolDef *def)
 
 static void leave_candidate(Engine *engine, PoolDef *def)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&engine->lock);
 
     g_queue_remove(&engine->candidates, def);
 }
@@ -228,7 +228,7 @@ static Pool *find_or_add(Engine *engine, PoolDef *def)
 
 static Pool *claim_pool(Engine *engine, PoolDef *def, GError **error)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&engine->lock);
 
     if (!check_name(engine, def, error))
         return NULL;

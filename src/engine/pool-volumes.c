@@ -27,7 +27,7 @@ static bool name_is_possible(const Backend *backend, const char *name)
 
 void change_window_open(ChangeWindow *window, Pool *pool, const char *only)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     *window = (ChangeWindow){.pool = pool, .run = pool->run, .only = only};
     if (!only)
@@ -106,7 +106,7 @@ static VolumeRecord *settle_restat(ChangeWindow *window, VolumeRecord *fresh)
 {
     Pool *pool = window->pool;
     g_autoptr(Inventory) old = NULL;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     if (!is_current(pool, window->run))
         return fresh ? volume_record_ref(fresh) : NULL;
@@ -234,7 +234,7 @@ static GHashTable *adopt_round(ChangeWindow *window, const ScanResult *result, I
                                Inventory **ret_present, PoolDef **ret_old, bool *ret_stopped)
 {
     Pool *pool = window->pool;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     *ret_stopped = !is_current(pool, window->run);
     if (*ret_stopped)
@@ -275,7 +275,7 @@ bool pool_adopt_scan(ChangeWindow *window, const ScanResult *result, GError **er
 
 Inventory *pool_present_list(Pool *pool)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     return pool->inventory ? inventory_ref(pool->inventory) : NULL;
 }

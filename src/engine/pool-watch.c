@@ -22,7 +22,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Dirty, dirty_clear)
 /* False when nothing is left or the pool has stopped; further reports then queue new work. */
 static bool take_dirty(Pool *pool, Dirty *ret)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     *ret = (Dirty){.names = g_steal_pointer(&pool->dirty),
                    .all = pool->dirty_all,
@@ -112,7 +112,7 @@ static void on_change(WatchChange change, const char *name, void *data)
 /* Returns the id that isn't needed. */
 static guint keep_watch(Pool *pool, guint id)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     if (pool->watch_id || !pool->inventory || pool->engine->closing)
         return id;
@@ -122,7 +122,7 @@ static guint keep_watch(Pool *pool, guint id)
 
 static bool is_watched(Pool *pool)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     return pool->watch_id != 0;
 }
@@ -143,7 +143,7 @@ void pool_watch(Pool *pool)
 
 static guint forget_watch(Pool *pool)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
     guint id = pool->watch_id;
 
     pool->watch_id = 0;

@@ -49,14 +49,14 @@ const Uuid *pool_uuid(Pool *pool)
 
 PoolDef *pool_definition(Pool *pool)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     return pool_def_ref(pool->def);
 }
 
 static PoolDef *saved_definition(Pool *pool)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     return pool_def_ref(pool->parked ? pool->parked : pool->def);
 }
@@ -70,21 +70,21 @@ const Backend *pool_backend(Pool *pool)
 
 bool pool_is_active(Pool *pool)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     return pool->phase == PHASE_ACTIVE || pool->phase == PHASE_STOPPING;
 }
 
 bool pool_is_persistent(Pool *pool)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     return pool->persistent;
 }
 
 bool pool_autostart(Pool *pool)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     return pool->autostart;
 }
@@ -100,14 +100,14 @@ static PoolState state_of(const Pool *pool)
 
 void pool_get_info(Pool *pool, PoolInfo *ret)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     *ret = (PoolInfo){.state = state_of(pool), .space = pool->def->space};
 }
 
 char *pool_problem(Pool *pool)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     return g_strdup(pool->problem);
 }

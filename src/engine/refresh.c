@@ -5,7 +5,7 @@
 static void note_problem(ChangeWindow *window, const GError *error)
 {
     Pool *pool = window->pool;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     if (pool->run != window->run)
         return;

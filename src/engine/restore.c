@@ -51,7 +51,7 @@ static void adopt_all(Engine *engine, GPtrArray *defs, Adopt adopt)
 
 static void adopt_state(Pool *pool, PoolDef *def)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     pool->phase = PHASE_STARTING;
 }
@@ -59,7 +59,7 @@ static void adopt_state(Pool *pool, PoolDef *def)
 /* A running pool keeps what it runs with. Returns what is replaced. */
 static PoolDef *place_config(Pool *pool, PoolDef *def)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
     PoolDef **place = pool->phase == PHASE_INACTIVE ? &pool->def : &pool->parked;
     const PoolDef *present = *place ? *place : pool->def;
 
@@ -188,7 +188,7 @@ static void for_pools(Engine *engine, bool (*wants)(Pool *pool), void (*func)(Po
 
 static bool was_running(Pool *pool)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     return pool->phase == PHASE_STARTING;
 }
@@ -228,7 +228,7 @@ static void resume(Pool *pool)
 
 static bool wants_autostart(Pool *pool)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&pool->engine->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
     return pool->autostart && pool->phase == PHASE_INACTIVE;
 }

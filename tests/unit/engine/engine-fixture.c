@@ -74,7 +74,7 @@ void fixture_tear_down(Fixture *fixture, gconstpointer data)
 
 const Request *fixture_request(Fixture *fixture, guint milliseconds)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&fixture->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&fixture->lock);
     Request *request = g_new(Request, 1);
     gint64 deadline = milliseconds ? g_get_monotonic_time() + milliseconds * G_TIME_SPAN_MILLISECOND
                                    : OPERATION_NO_DEADLINE;

@@ -70,7 +70,7 @@ static void put(const char *where, const char *name, guint64 capacity, guint64 a
 
 void fake_reset(void)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&fake.lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&fake.lock);
 
     g_clear_pointer(&fake.pools, g_hash_table_unref);
     g_clear_pointer(&fake.calls, g_hash_table_unref);
@@ -84,7 +84,7 @@ void fake_reset(void)
 
 void fake_fail(const char *operation, guint nth, ErrorCode code, const char *message)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&fake.lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&fake.lock);
 
     fake.fail_operation = operation;
     fake.fail_countdown = nth;
@@ -95,7 +95,7 @@ void fake_fail(const char *operation, guint nth, ErrorCode code, const char *mes
 
 void fake_hang(const char *operation, bool cancellable)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&fake.lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&fake.lock);
 
     fake.hang_operation = operation;
     fake.hang_cancellable = cancellable;
@@ -103,7 +103,7 @@ void fake_hang(const char *operation, bool cancellable)
 
 void fake_wait_hanging(void)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&fake.lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&fake.lock);
 
     while (!fake.hanging)
         g_cond_wait(&fake.changed, &fake.lock);
@@ -111,7 +111,7 @@ void fake_wait_hanging(void)
 
 void fake_release(void)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&fake.lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&fake.lock);
 
     fake.hang_operation = NULL;
     g_cond_broadcast(&fake.changed);
@@ -119,42 +119,42 @@ void fake_release(void)
 
 guint fake_calls(const char *operation)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&fake.lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&fake.lock);
 
     return GPOINTER_TO_UINT(g_hash_table_lookup(fake.calls, operation));
 }
 
 void fake_add_volume(const char *where, const char *name, guint64 capacity)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&fake.lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&fake.lock);
 
     put(where, name, capacity, 0);
 }
 
 void fake_remove_volume(const char *where, const char *name)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&fake.lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&fake.lock);
 
     g_hash_table_remove(storage(where)->volumes, name);
 }
 
 bool fake_has_volume(const char *where, const char *name)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&fake.lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&fake.lock);
 
     return g_hash_table_contains(storage(where)->volumes, name);
 }
 
 void fake_set_up(const char *where, bool up)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&fake.lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&fake.lock);
 
     storage(where)->up = up;
 }
 
 bool fake_is_up(const char *where)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&fake.lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&fake.lock);
 
     return storage(where)->up;
 }

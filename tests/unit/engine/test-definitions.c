@@ -185,7 +185,7 @@ static void test_name_and_uuid(Fixture *f, gconstpointer data)
     g_autofree char *first = xml_at("fs", "a", UUID_A, "/fake/1");
     g_autofree char *same_uuid = xml_at("fs", "b", UUID_A, "/fake/2");
     g_autofree char *same_name = xml_at("fs", "a", UUID_B, "/fake/3");
-    g_autoptr(Pool) pool = define_xml(f, first, NULL);
+    g_autoptr(Pool) pool G_GNUC_UNUSED = define_xml(f, first, NULL);
     g_autoptr(GError) error = NULL;
 
     g_assert_null(define_xml(f, same_uuid, &error));
@@ -204,14 +204,14 @@ static void test_source(Fixture *f, gconstpointer data)
     g_autofree char *first = xml_at("dir", "a", UUID_A, "/fake/1");
     g_autofree char *same_source = xml_at("dir", "b", UUID_A, "/fake/1");
     g_autofree char *other_type = xml_at("fs", "c", UUID_B, "/fake/1");
-    g_autoptr(Pool) pool = define_xml(f, first, NULL);
+    g_autoptr(Pool) pool G_GNUC_UNUSED = define_xml(f, first, NULL);
     g_autoptr(GError) error = NULL;
 
     /* The source is looked at before name and uuid. */
     g_assert_null(define_xml(f, same_source, &error));
     check_error(&error, ERROR_OPERATION_FAILED,
                 "operation failed: Storage source conflict with pool: 'a'");
-    g_autoptr(Pool) other = define_xml(f, other_type, &error);
+    g_autoptr(Pool) other G_GNUC_UNUSED = define_xml(f, other_type, &error);
     g_assert_no_error(error);
 }
 
@@ -309,9 +309,9 @@ static void check_names(Fixture *f, guint filter, const char *wanted)
 static void test_filter(Fixture *f, gconstpointer data)
 {
     g_autoptr(Pool) c = fixture_define(f, "fs", "c");
-    g_autoptr(Pool) b = fixture_define_started(f, "dir", "b");
+    g_autoptr(Pool) b G_GNUC_UNUSED = fixture_define_started(f, "dir", "b");
     g_autofree char *xml = pool_xml("fs", "a", NULL);
-    g_autoptr(Pool) a = engine_create_pool(f->engine, xml, 0, NOW(f), NULL);
+    g_autoptr(Pool) a G_GNUC_UNUSED = engine_create_pool(f->engine, xml, 0, NOW(f), NULL);
 
     g_assert_true(pool_set_autostart(c, true, NULL));
     check_names(f, 0, "abc");

@@ -122,7 +122,7 @@ static void test_found_before_told(Fixture *f, gconstpointer data)
     g_autoptr(GError) error = NULL;
 
     write_file(f, "new", "content");
-    g_autoptr(VolumeRecord) record =
+    g_autoptr(VolumeRecord) record G_GNUC_UNUSED =
         engine_find_volume_by_path(f->engine, path, &found, NOW(f), &error);
     g_assert_no_error(error);
     g_assert_true(found == pool);
@@ -186,7 +186,7 @@ static void test_chain(Fixture *f, gconstpointer data)
     g_autoptr(GError) error = NULL;
 
     fixture_create_volume(f, pool, "base", 1 << 20);
-    g_autoptr(VolumeRecord) overlay = volume_create(pool, xml, 0, NOW(f), &error);
+    g_autoptr(VolumeRecord) overlay G_GNUC_UNUSED = volume_create(pool, xml, 0, NOW(f), &error);
     g_assert_no_error(error);
     g_autoptr(GPtrArray) chain = volume_chain(pool, "o", NOW(f), &error);
     g_assert_no_error(error);

@@ -77,7 +77,7 @@ static void test_readers_never_wait(Fixture *f, gconstpointer data)
         g_autoptr(VolumeRecord) by_name = pool_find_volume(pool, "a", NOW(f), NULL);
         g_autoptr(VolumeDef) known = volume_last_known(pool, "b", NULL);
         g_autoptr(GPtrArray) pools = engine_list_pools(f->engine, 0);
-        g_autofree char *xml = pool_format(pool, false);
+        g_autofree char *xml G_GNUC_UNUSED = pool_format(pool, false);
         pool_get_info(pool, &info);
         g_assert_true(by_name && known && pools->len == 1);
         g_assert_cmpint(info.state, ==, POOL_STATE_RUNNING);
@@ -93,14 +93,14 @@ static void test_readers_never_wait(Fixture *f, gconstpointer data)
 /* A hung pool doesn't keep volumes of others from being found by path. */
 static void test_hung_stat(Fixture *f, gconstpointer data)
 {
-    g_autoptr(Pool) hung = scene(f);
+    g_autoptr(Pool) hung G_GNUC_UNUSED = scene(f);
     g_autoptr(Pool) other = fixture_define_started(f, "fs", "q");
     g_autoptr(Pool) found = NULL;
     g_autoptr(GError) error = NULL;
 
     fixture_create_volume(f, other, "v", 1);
     fake_hang("volume_stat", true);
-    g_autoptr(VolumeRecord) record =
+    g_autoptr(VolumeRecord) record G_GNUC_UNUSED =
         engine_find_volume_by_path(f->engine, "/fake/q/v", &found, NOW(f), &error);
     g_assert_no_error(error);
     g_assert_true(found == other);
@@ -151,7 +151,7 @@ typedef struct Reader {
 static gpointer read_a(gpointer data)
 {
     Reader *reader = data;
-    g_autoptr(VolumeDef) def = volume_read(reader->pool, "a", NOW(reader->f), NULL);
+    g_autoptr(VolumeDef) def G_GNUC_UNUSED = volume_read(reader->pool, "a", NOW(reader->f), NULL);
 
     return NULL;
 }

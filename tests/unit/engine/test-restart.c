@@ -26,9 +26,9 @@ static void make_pools(Fixture *f)
     g_autofree char *lost = pool_xml("fs", "lost", NULL);
     g_autoptr(Pool) a = fixture_define_started(f, "dir", "dir-up");
     g_autoptr(Pool) b = fixture_define_started(f, "dir", "dir-down");
-    g_autoptr(Pool) c = fixture_define_started(f, "fs", "fs-up");
-    g_autoptr(Pool) d = fixture_define_started(f, "fs", "fs-unmounted");
-    g_autoptr(Pool) e = fixture_define(f, "fs", "fs-never");
+    g_autoptr(Pool) c G_GNUC_UNUSED = fixture_define_started(f, "fs", "fs-up");
+    g_autoptr(Pool) d G_GNUC_UNUSED = fixture_define_started(f, "fs", "fs-unmounted");
+    g_autoptr(Pool) e G_GNUC_UNUSED = fixture_define(f, "fs", "fs-never");
     g_autoptr(Pool) t = engine_create_pool(f->engine, transient, 0, NOW(f), NULL);
     g_autoptr(Pool) l = engine_create_pool(f->engine, lost, 0, NOW(f), NULL);
 
@@ -138,7 +138,7 @@ static void test_autostart(Fixture *f, gconstpointer data)
     {
         g_autoptr(Pool) wanted = fixture_define(f, "fs", "wanted");
         g_autoptr(Pool) broken = fixture_define(f, "fs", "unusable");
-        g_autoptr(Pool) other = fixture_define(f, "fs", "other");
+        g_autoptr(Pool) other G_GNUC_UNUSED = fixture_define(f, "fs", "other");
         g_assert_true(pool_set_autostart(wanted, true, NULL));
         g_assert_true(pool_set_autostart(broken, true, NULL));
     }
@@ -170,7 +170,7 @@ static void test_broken_files(Fixture *f, gconstpointer data)
     g_autofree char *misnamed = pool_xml("dir", "other", NULL);
 
     {
-        g_autoptr(Pool) pool = fixture_define(f, "dir", "good");
+        g_autoptr(Pool) pool G_GNUC_UNUSED = fixture_define(f, "dir", "good");
     }
     fixture_close(f);
     write_config(f, "bad", "<pool");
@@ -250,7 +250,7 @@ static void test_many(Fixture *f, gconstpointer data)
 {
     for (guint i = 0; i < 300; i++) {
         g_autofree char *name = g_strdup_printf("p%u", i);
-        g_autoptr(Pool) pool = fixture_define_started(f, "dir", name);
+        g_autoptr(Pool) pool G_GNUC_UNUSED = fixture_define_started(f, "dir", name);
     }
     fixture_reopen(f);
     g_autoptr(GPtrArray) active = engine_list_pools(f->engine, POOL_LIST_ACTIVE);

@@ -118,9 +118,9 @@ static void do_find(Worker *worker, Pool *pool, GError **error)
 static void do_look(Worker *worker, Pool *pool, GError **error)
 {
     g_autoptr(GPtrArray) pools = engine_list_pools(worker->f->engine, 0);
-    g_autoptr(GPtrArray) jobs = engine_list_jobs(worker->f->engine);
-    g_autofree char *xml = pool_format(pool, pick(worker, 2));
-    g_autoptr(Inventory) inventory = pool_inventory(pool, error);
+    g_autoptr(GPtrArray) jobs G_GNUC_UNUSED = engine_list_jobs(worker->f->engine);
+    g_autofree char *xml G_GNUC_UNUSED = pool_format(pool, pick(worker, 2));
+    g_autoptr(Inventory) inventory G_GNUC_UNUSED = pool_inventory(pool, error);
     PoolInfo info;
 
     pool_get_info(pool, &info);

@@ -231,11 +231,11 @@ static void test_find_unlisted(Fixture *f, gconstpointer data)
 
     fake_add_volume("/fake/p", "v", 4096);
     g_assert_null(pool_peek_volume(pool, "v"));
-    g_autoptr(VolumeRecord) record = pool_find_volume(pool, "v", NOW(f), &error);
+    g_autoptr(VolumeRecord) record G_GNUC_UNUSED = pool_find_volume(pool, "v", NOW(f), &error);
     g_assert_no_error(error);
     check_listed(pool, "v");
     guint stats = fake_calls("volume_stat");
-    g_autoptr(VolumeRecord) again = pool_find_volume(pool, "v", NOW(f), &error);
+    g_autoptr(VolumeRecord) again G_GNUC_UNUSED = pool_find_volume(pool, "v", NOW(f), &error);
     g_assert_cmpuint(fake_calls("volume_stat"), ==, stats);
 }
 
@@ -283,24 +283,24 @@ static void test_read(Fixture *f, gconstpointer data)
 
 static void test_find_by_path(Fixture *f, gconstpointer data)
 {
-    g_autoptr(Pool) fs = fixture_define_started(f, "fs", "q");
+    g_autoptr(Pool) fs G_GNUC_UNUSED = fixture_define_started(f, "fs", "q");
     g_autoptr(Pool) dir = fixture_define_started(f, "dir", "p");
     g_autoptr(GError) error = NULL;
     g_autoptr(Pool) found = NULL;
 
     fixture_create_volume(f, dir, "v", 4096);
-    g_autoptr(VolumeRecord) by_path =
+    g_autoptr(VolumeRecord) by_path G_GNUC_UNUSED =
         engine_find_volume_by_path(f->engine, "/fake//p/v", &found, NOW(f), &error);
     g_assert_no_error(error);
     g_assert_true(found == dir);
     g_clear_pointer(&found, pool_unref);
-    g_autoptr(VolumeRecord) by_key =
+    g_autoptr(VolumeRecord) by_key G_GNUC_UNUSED =
         engine_find_volume_by_key(f->engine, "/fake/p/v", &found, NOW(f), &error);
     g_assert_true(found == dir);
     g_clear_pointer(&found, pool_unref);
 
     fake_add_volume("/fake/p", "w", 1);
-    g_autoptr(VolumeRecord) unlisted =
+    g_autoptr(VolumeRecord) unlisted G_GNUC_UNUSED =
         engine_find_volume_by_path(f->engine, "/fake/p/w", &found, NOW(f), &error);
     g_assert_no_error(error);
     g_assert_true(found == dir);
@@ -326,7 +326,7 @@ static void test_space(Fixture *f, gconstpointer data)
 
     pool_get_info(pool, &before);
     g_assert_cmpint(before.state, ==, POOL_STATE_RUNNING);
-    g_autoptr(VolumeRecord) record =
+    g_autoptr(VolumeRecord) record G_GNUC_UNUSED =
         volume_create(pool, "<volume><name>v</name><capacity>4096</capacity></volume>", 0, NOW(f),
                       NULL);
     pool_get_info(pool, &full);
