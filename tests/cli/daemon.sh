@@ -4,7 +4,6 @@
 # usage: daemon.sh PROGRAM DAEMON
 # shellcheck source=tests/cli/lib.sh
 source "$(dirname "$0")/lib.sh"
-daemon=$(realpath "$2")
 pids=()
 trap 'kill "${pids[@]}" 2>/dev/null; rm -rf "$scratch"' EXIT
 

@@ -4,7 +4,6 @@
 # usage: demo.sh PROGRAM DAEMON SOURCE-TREE
 # shellcheck source=tests/cli/lib.sh
 source "$(dirname "$0")/lib.sh"
-tree=$(realpath "$3")
 
 for tool in mkfs.ext4 e2fsck resize2fs qemu-img; do
     command -v $tool >/dev/null || { echo "1..0 # SKIP $tool is not installed"; exit 0; }

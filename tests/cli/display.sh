@@ -62,7 +62,7 @@ report $? 'the clone is there'
 for name in ../x a/b . .. '' $'a\nb' "$(printf '%300s' x)"; do
     run cistern vol-create-as p -- "$name" 1M
     [[ $status != 0 && $err == 'cistern: error: '* && $err != *$'\n'* ]]
-    report $? "no volume is called '${name:0:20}'"
+    report $? "no volume is called $(printf %q "${name:0:20}")"
 done
 [[ ! -e $scratch/x ]]
 report $? 'nothing outside the pool was touched'

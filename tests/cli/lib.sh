@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Tests of the command line as TAP. Sourced by the test scripts with the path of the
-# built program as $1; it makes a scratch folder and points the program at an engine in it.
+# Tests of the command line as TAP. Sourced by the test scripts with the paths of the built program
+# ($1), of the daemon ($2) and of the source tree ($3); it makes a scratch folder and points the
+# program at an engine in it.
 # shellcheck shell=bash
 set -u
 program=$(realpath "$1")
+# shellcheck disable=SC2034
+daemon=$(realpath "${2:-.}") tree=$(realpath "${3:-.}")
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/cistern-cli.XXXXXX")
 state=$scratch/state
 export CISTERN_DEFAULT_URI=embed://$state

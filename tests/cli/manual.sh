@@ -4,8 +4,6 @@
 # usage: manual.sh PROGRAM DAEMON SOURCE-TREE
 # shellcheck source=tests/cli/lib.sh
 source "$(dirname "$0")/lib.sh"
-daemon=$(realpath "$2" 2>/dev/null || true)
-tree=$(realpath "$3")
 page=$tree/docs/man/cistern.1
 
 # The part of the page about one command, with \- read as -.
@@ -46,7 +44,7 @@ while read -r name; do
     report $? "json.md speaks of $name"
 done < <(jq -r '.commands[].name | select(test("list|info|tree|name|uuid|path|key|dumpxml|event|capabilities|version|uri|help"))' <<<"$table")
 
-if [[ -x $daemon ]]; then
+if [[ -f $daemon && -x $daemon ]]; then
     out=
     while read -r option; do
         sed 's/\\-/-/g' "$tree/docs/man/cisternd.8" | grep -qF -e "Fl -$option" || out+=" $option"
