@@ -66,7 +66,7 @@ int run_vol_create_as(Call *call)
                                         : create_volume(call, pool, xml, NULL);
 }
 
-/* Copies `source` into a new volume; `verb` and `preposition` for the message of success. */
+/* Copies `source` into a new volume; `done` stands between their names in the message. */
 static int copy_volume(Call *call, CisternPool *pool, const char *xml, CisternVolume *source,
                        unsigned int flags, const char *done)
 {
