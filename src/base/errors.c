@@ -110,8 +110,24 @@ static const ErrorRow *find_row(int code)
     return &unknown_row;
 }
 
+/* A message that quotes hostile input may not grow with it. */
+#define DETAIL_MAX 4096
+
+static void shorten(char *detail)
+{
+    static const char more[] = "…";
+
+    if (strlen(detail) <= DETAIL_MAX)
+        return;
+    char *cut = detail + DETAIL_MAX - sizeof more;
+    while (cut > detail && ((guchar)*cut & 0xc0) == 0x80)
+        cut--; /* not inside a character */
+    memcpy(cut, more, sizeof more);
+}
+
 static GError *error_make(ErrorCode code, ErrorOrigin origin, const char *frame, char *detail)
 {
+    shorten(detail);
     GError *made = g_error_new(CISTERN_ERROR, (int)code, "%s%s", frame, detail);
     CisternErrorPrivate *priv = cistern_error_get_private(made);
 

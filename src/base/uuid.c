@@ -12,7 +12,7 @@ bool uuid_parse(const char *text, Uuid *ret)
     while (g_ascii_isspace(*text))
         text++;
     for (; *text && !g_ascii_isspace(*text); text++) {
-        if (*text == '-')
+        if (*text == '-' && digits % 2 == 0)
             continue;
         int value = g_ascii_xdigit_value(*text);
         if (value < 0 || digits == 32)

@@ -10,7 +10,7 @@ typedef struct Uuid {
 
 #define UUID_STRING_SIZE 37 /* with the NUL */
 
-/* 32 hex digits in any case, dashes and surrounding blanks optional. */
+/* 32 hex digits in any case; dashes between bytes and surrounding blanks are optional. */
 bool uuid_parse(const char *text, Uuid *ret);
 
 /* Lower case 8-4-4-4-12. Returns buffer. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <string.h>
 
 #include "errors.h"
 
@@ -65,6 +66,19 @@ static void test_copy_keeps_origin(void)
     g_assert_cmpint(error_errno(copy), ==, EIO);
 }
 
+/* What is quoted may be megabytes of anything. */
+static void test_length(void)
+{
+    g_autofree char *value = g_strnfill(3 << 20, 'x');
+    g_autoptr(GError) error = NULL;
+
+    memcpy(value + 4000, "ääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääää", 128);
+    error_set(&error, ERROR_XML, ORIGIN_STORAGE, "bad value '%s'", value);
+    g_assert_cmpuint(strlen(error->message), <, 5000);
+    g_assert_true(g_utf8_validate(error->message, -1, NULL));
+    g_assert_true(g_str_has_suffix(error->message, "…"));
+}
+
 static void test_wire(void)
 {
     g_autoptr(GError) error = error_from_wire(49, 18, 0, "Storage pool not found: no 'x'");
@@ -93,6 +107,7 @@ int main(int argc, char **argv)
     g_test_add_func("/errors/flags", test_flags);
     g_test_add_func("/errors/context", test_context);
     g_test_add_func("/errors/copy", test_copy_keeps_origin);
+    g_test_add_func("/errors/length", test_length);
     g_test_add_func("/errors/wire", test_wire);
     g_test_add_func("/errors/foreign", test_foreign);
     return g_test_run();

@@ -21,6 +21,7 @@ static void test_refused(void)
 {
     static const char *const bad[] = {
         "",
+        "a-aaaaaaabbbbccccddddeeeeeeeeeeee",
         "zz",
         "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeee",
         "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeeee",
