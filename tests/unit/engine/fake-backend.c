@@ -30,7 +30,7 @@ static struct {
 
     const char *hang_operation;
     bool hang_cancellable;
-    guint hanging;
+    guint hanging, releases;
 } fake;
 
 /* ---- storage; call with the lock held ---- */
@@ -114,6 +114,7 @@ void fake_release(void)
     g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&fake.lock);
 
     fake.hang_operation = NULL;
+    fake.releases++;
     g_cond_broadcast(&fake.changed);
 }
 
@@ -161,17 +162,19 @@ bool fake_is_up(const char *where)
 
 /* ---- entry of every operation; the lock is held when it returns true ---- */
 
-static bool is_hung(const char *operation, Operation *op)
+static bool hangs(const char *operation)
 {
-    return fake.hang_operation && g_str_equal(fake.hang_operation, operation) &&
-           !(fake.hang_cancellable && operation_is_cancelled(op));
+    return fake.hang_operation && g_str_equal(fake.hang_operation, operation);
 }
 
-static void hang(const char *operation, Operation *op)
+static void hang(Operation *op)
 {
+    guint releases = fake.releases;
+    bool cancellable = fake.hang_cancellable;
+
     fake.hanging++;
     g_cond_broadcast(&fake.changed);
-    while (is_hung(operation, op))
+    while (fake.releases == releases && !(cancellable && operation_is_cancelled(op)))
         g_cond_wait_until(&fake.changed, &fake.lock,
                           g_get_monotonic_time() + 10 * G_TIME_SPAN_MILLISECOND);
     fake.hanging--;
@@ -188,8 +191,8 @@ static bool enter(const char *operation, Operation *op, GError **error)
     g_mutex_lock(&fake.lock);
     guint count = GPOINTER_TO_UINT(g_hash_table_lookup(fake.calls, operation));
     g_hash_table_insert(fake.calls, (gpointer)operation, GUINT_TO_POINTER(count + 1));
-    if (is_hung(operation, op))
-        hang(operation, op);
+    if (hangs(operation))
+        hang(op);
     bool ok = operation_check(op, error);
     if (ok && fails(operation))
         ok = error_set(error, fake.fail_code, ORIGIN_STORAGE, "%s", fake.fail_message);

@@ -23,8 +23,8 @@ void fake_reset(void);
 /* The `nth` next call (1: the next) of this operation ("scan", "volume_create", …) fails. */
 void fake_fail(const char *operation, guint nth, ErrorCode code, const char *message);
 
-/* Calls of this operation stop there until fake_release(); NULL: of none any more. Cancelling ends
- * them only if `cancellable`. */
+/* From now on calls of this operation stop there until fake_release(); NULL: those that come now go
+ * on, those that hang still do. Cancelling ends them only if `cancellable`. */
 void fake_hang(const char *operation, bool cancellable);
 /* Waits until a call hangs there. */
 void fake_wait_hanging(void);

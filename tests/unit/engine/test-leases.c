@@ -237,6 +237,45 @@ static void test_cancel_waiting(Fixture *f, gconstpointer data)
     background_join(&first);
 }
 
+/* Who came first goes first: a stop that waits isn't overtaken by what it would have to wait for
+ * again. */
+static void test_order(Fixture *f, gconstpointer data)
+{
+    g_autoptr(Pool) pool = scene(f, "fs");
+    Background delete = {.f = f, .pool = pool, .volume = "v", .call = do_delete};
+    Background stop = {.f = f, .pool = pool, .call = do_stop};
+    g_autoptr(GError) error = NULL;
+
+    background_start_hung(&delete, "volume_delete", false);
+    background_start(&stop);
+    g_usleep(20000);
+    g_assert_false(volume_resize(pool, "w", 8192, 0, fixture_request(f, 150), &error));
+    check_error_prefix(&error, ERROR_TIMEOUT, LATER);
+    fake_release();
+    background_join(&delete);
+    background_join(&stop);
+    g_assert_true(delete.done && stop.done);
+}
+
+/* What happens to one pool is nothing to another. */
+static void test_other_pool(Fixture *f, gconstpointer data)
+{
+    g_autoptr(Pool) pool = scene(f, "zfs");
+    g_autoptr(Pool) other = fixture_define_started(f, "zfs", "q");
+    Background create = {.f = f, .pool = pool, .volume = "n", .call = do_create};
+    g_autoptr(GError) error = NULL;
+
+    background_start_hung(&create, "volume_create", false);
+    fake_hang(NULL, false);
+    fixture_create_volume(f, other, "n", 4096);
+    g_assert_true(volume_delete(other, "n", 0, NOW(f), &error));
+    g_assert_true(pool_refresh(other, NOW(f), &error));
+    g_assert_true(pool_stop(other, NOW(f), &error));
+    fake_release();
+    background_join(&create);
+    g_assert_true(create.done);
+}
+
 static void test_serial_pool(Fixture *f, gconstpointer data)
 {
     g_autoptr(Pool) pool = scene(f, "zfs");
@@ -289,6 +328,27 @@ static bool do_overlay(Background *b, GError **error)
     g_autoptr(VolumeRecord) record = volume_create(b->pool, xml, 0, b->request, error);
 
     return record != NULL;
+}
+
+/* The same when the pool runs again before the old scan ends. */
+static void test_restart_during_scan(Fixture *f, gconstpointer data)
+{
+    g_autoptr(Pool) pool = scene(f, "fs");
+    Background refresh = {.f = f, .pool = pool, .call = do_refresh};
+    PoolInfo info;
+
+    background_start_hung(&refresh, "scan_seen", false);
+    fake_hang(NULL, false);
+    g_assert_true(pool_stop(pool, NOW(f), NULL));
+    fake_remove_volume("/fake/p", "v");
+    g_assert_true(pool_start(pool, 0, NOW(f), NULL));
+    fake_release();
+    background_join(&refresh);
+    g_assert_false(refresh.done);
+    g_autofree char *names = listed(pool);
+    g_assert_cmpstr(names, ==, "w");
+    pool_get_info(pool, &info);
+    g_assert_cmpint(info.state, ==, POOL_STATE_RUNNING);
 }
 
 /* The backing file of a volume that is being made stays. */
@@ -358,9 +418,12 @@ int main(int argc, char **argv)
     ENGINE_TEST("/engine/leases/wait-and-go", test_wait_and_go);
     ENGINE_TEST("/engine/leases/create-after-delete", test_create_after_delete);
     ENGINE_TEST("/engine/leases/cancel-waiting", test_cancel_waiting);
+    ENGINE_TEST("/engine/leases/order", test_order);
+    ENGINE_TEST("/engine/leases/other-pool", test_other_pool);
     ENGINE_TEST("/engine/leases/serial-pool", test_serial_pool);
     ENGINE_TEST("/engine/leases/stop-during-scan", test_stop_during_scan);
     ENGINE_TEST("/engine/leases/stop-during-cancellable-scan", test_stop_during_cancellable_scan);
+    ENGINE_TEST("/engine/leases/restart-during-scan", test_restart_during_scan);
     ENGINE_TEST("/engine/leases/backing", test_backing);
     ENGINE_TEST("/engine/leases/jobs", test_jobs);
     return g_test_run();
