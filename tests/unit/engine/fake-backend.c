@@ -191,9 +191,11 @@ static bool enter(const char *operation, Operation *op, GError **error)
     g_mutex_lock(&fake.lock);
     guint count = GPOINTER_TO_UINT(g_hash_table_lookup(fake.calls, operation));
     g_hash_table_insert(fake.calls, (gpointer)operation, GUINT_TO_POINTER(count + 1));
+    /* Storage that can't be cancelled doesn't notice afterwards either. */
+    bool deaf = hangs(operation) && !fake.hang_cancellable;
     if (hangs(operation))
         hang(op);
-    bool ok = operation_check(op, error);
+    bool ok = deaf || operation_check(op, error);
     if (ok && fails(operation))
         ok = error_set(error, fake.fail_code, ORIGIN_STORAGE, "%s", fake.fail_message);
     if (!ok)
