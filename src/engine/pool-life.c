@@ -283,12 +283,24 @@ void pool_forget_run(Pool *pool)
     end_run(pool);
 }
 
+/* A pool whose state file stays would run again after a restart: then it had better run on. */
+static bool forget_state(Pool *pool, const PoolView *view, Operation *op, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+
+    if (store_remove(pool->engine->store, STORE_STATE, pool->name, error))
+        return true;
+    if (!call_start(view, op, &failure))
+        log_ignored(pool, "starting it again after a failed stop", failure);
+    return false;
+}
+
 static bool take_down(Pool *pool, Operation *op, GError **error)
 {
     g_auto(PoolView) view = pool_view(pool);
 
     pool_unwatch(pool); /* it would keep a file system busy */
-    if (call_stop(&view, op, error))
+    if (call_stop(&view, op, error) && forget_state(pool, &view, op, error))
         return true;
     pool_watch(pool);
     return false;
@@ -300,7 +312,7 @@ bool pool_stop(Pool *pool, const Request *request, GError **error)
 
     if (!lease || !take_down(pool, request->op, error))
         return false;
-    pool_forget_run(pool);
+    end_run(pool);
     announce(pool, EVENT_STOPPED);
     return true;
 }
@@ -334,8 +346,7 @@ bool pool_set_autostart(Pool *pool, bool autostart, GError **error)
 
     if (!lease)
         return false;
-    if (pool_autostart(pool) == autostart)
-        return true;
+    /* Even when it seems to be so already: what was read at start may have been wrong. */
     if (!store_set_autostart(pool->engine->store, pool->name, autostart, error))
         return false;
     g_mutex_lock(&pool->engine->lock);

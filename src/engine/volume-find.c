@@ -13,11 +13,18 @@
 VolumeRecord *pool_find_volume(Pool *pool, const char *name, const Request *request, GError **error)
 {
     g_auto(VolumeState) state = {0};
+    g_autoptr(GError) failure = NULL;
 
     if (!lease_check(pool, OP_LOOK, error))
         return NULL;
     VolumeRecord *record = pool_peek_volume(pool, name);
-    return record ? record : pool_ask_storage(pool, name, request->op, &state, error);
+    if (!record)
+        record = pool_ask_storage(pool, name, request->op, &state, &failure);
+    if (!record && error_code(failure) == ERROR_NO_VOLUME)
+        volume_not_found(name, error); /* the storage words it by path */
+    else if (!record)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return record;
 }
 
 /* ---- by key and path ---- */

@@ -34,6 +34,17 @@ static VolumeDef *present_volume(Pool *pool, const PoolView *view, const char *n
     return record ? g_steal_pointer(&state.volume) : NULL;
 }
 
+/* What can't be read can't be copied or resized either: taken for what it isn't, it would be
+ * harmed. */
+static bool check_readable(const VolumeDef *volume, GError **error)
+{
+    if (!volume->problem)
+        return true;
+    return error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
+                     "volume '%s' can't be read: %s; mend or delete it", volume->name,
+                     volume->problem);
+}
+
 /* How long reading back may take after a change. */
 #define SETTLE_SECONDS 30
 
@@ -186,7 +197,7 @@ static VolumeRecord *clone_leased(Clone *clone, const char *source_name, guint f
     g_auto(VolumeState) made = {0};
 
     clone->source = present_volume(clone->source_pool, &clone->source_view, source_name, op, error);
-    if (!clone->source)
+    if (!clone->source || !check_readable(clone->source, error))
         return NULL;
     fit_clone(clone->spec, clone->source);
     if (!check_capacity(&clone->view.backend->schema, clone->spec, error) ||
@@ -318,7 +329,8 @@ static bool resize_leased(Pool *pool, const char *name, guint64 asked, guint fla
     g_autoptr(VolumeDef) volume = present_volume(pool, &view, name, op, error);
     guint64 capacity = 0;
 
-    if (!volume || !resolve_capacity(volume, asked, flags, &capacity, error) ||
+    if (!volume || !check_readable(volume, error) ||
+        !resolve_capacity(volume, asked, flags, &capacity, error) ||
         !check_resize(&view, volume, capacity, flags, error))
         return false;
     return call_volume_resize(&view, op, volume, capacity, flags & ~(guint)VOLUME_RESIZE_DELTA,
