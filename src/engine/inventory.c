@@ -254,8 +254,10 @@ static Nodes node_put(const Node *node, Compare compare, VolumeRecord *record, c
     if (node->is_leaf)
         return leaf_put(node, compare, record, key);
 
-    guint at = (guint)MAX(node_search(node, compare, key, volume_record_name(record)), 0);
+    int found = node_search(node, compare, key, volume_record_name(record));
+    guint at = (guint)MAX(found, 0);
     Nodes child = node_put(node_child(node, at), compare, record, key);
+
     return replace_child(node, at, &child);
 }
 

@@ -414,6 +414,11 @@ bool store_claim_autostart(Store *store)
     g_autofree char *marker = fd_read_file_at(folder, AUTOSTART_MARKER, 256, NULL);
     g_autoptr(GError) error = NULL;
 
+    if (!marker && errno != ENOENT) {
+        log_error("no pool is autostarted: cannot read '%s/" AUTOSTART_MARKER "': %s",
+                  store->paths[STORE_STATE], g_strerror(errno));
+        return false;
+    }
     if (marker && (*g_strstrip(marker) == '\0' || strcmp(marker, boot) == 0))
         return false;
     if (!write_file(folder, AUTOSTART_MARKER, boot, &error))

@@ -23,13 +23,14 @@ typedef enum ImageFormat {
     IMAGE_FORMAT_QED,
     IMAGE_FORMAT_VMDK,
     IMAGE_FORMAT_COUNT,
-    /* Recognised in files, never accepted in a document and not in libvirt's list: */
+    /* Found in files, never accepted in a document and not in libvirt's list: */
     IMAGE_FORMAT_VHDX = IMAGE_FORMAT_COUNT,
+    IMAGE_FORMAT_UNKNOWN, /* the file couldn't be read: taken for nothing, least of all for raw */
 } ImageFormat;
 
 /* The words above (vhdx included at the end, beyond `count`); default raw; `none` is output only.
  */
 extern const FormatTable image_formats;
 
-/* The word for an id, vhdx included. */
+/* The word for any of these. */
 const char *image_format_name(int id);

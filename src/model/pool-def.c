@@ -313,8 +313,11 @@ void pool_def_unref(PoolDef *def)
 
 PoolDef *pool_def_copy(const PoolDef *def)
 {
-    PoolDef *copy = g_memdup2(def, sizeof(*def));
+    const gsize start = offsetof(PoolDef, schema);
+    PoolDef *copy = g_new0(PoolDef, 1);
 
+    /* All but the count, which other threads may be changing. */
+    memcpy((guint8 *)copy + start, (const guint8 *)def + start, sizeof(*def) - start);
     g_atomic_ref_count_init(&copy->refs);
     xml_fields_own(pool_fields, copy);
     return copy;

@@ -171,6 +171,7 @@ static void test_links(DirWorld *world, gconstpointer data)
         g_assert_cmpstr(volume->problem, ==,
                         "a link that leaves the pool's folder is not followed");
         g_assert_cmpuint(volume->capacity, ==, 0);
+        g_assert_cmpint(volume->target.format, ==, IMAGE_FORMAT_UNKNOWN);
     }
     g_assert_cmpint(unlink(outside), ==, 0);
 }

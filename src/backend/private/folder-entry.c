@@ -391,7 +391,7 @@ bool entry_describe(const Folder *folder, Entry *entry, VolumeDef *volume, bool 
     volume->target.path = folder_entry_path(folder, entry->name);
     volume->key = g_strdup(volume->target.path);
     volume->type = entry->kind == ENTRY_FOLDER ? VOLUME_DIR : VOLUME_FILE;
-    volume->target.format = entry->kind == ENTRY_FOLDER ? IMAGE_FORMAT_DIR : IMAGE_FORMAT_RAW;
+    volume->target.format = entry->kind == ENTRY_FOLDER ? IMAGE_FORMAT_DIR : IMAGE_FORMAT_UNKNOWN;
     if (entry->has_stat)
         describe_stat(entry, volume);
     if (entry->kind != ENTRY_BROKEN)

@@ -98,8 +98,19 @@ static bool run_tool(Operation *op, char **argv, const int *fds, size_t n_fds, g
     return command_run_ok(op, &command, NULL, error);
 }
 
+/* Some formats are made without a look at every error: a file that was cut short shows only when
+ * the tool opens it. */
+static bool check_opens(Operation *op, int fd, const char *format, GError **error)
+{
+    g_autofree char *path = descriptor_path(fd);
+    const char *argv[] = {"qemu-img", "info", "--force-share", "-f", format, path, NULL};
+    Command command = {.argv = argv, .pass_fds = &fd, .n_pass_fds = 1};
+
+    return command_run_ok(op, &command, NULL, error);
+}
+
 /* The file that we hold open must be the image now, whatever the tool says. */
-static bool check_made(int fd, const char *format, GError **error)
+static bool check_made(Operation *op, int fd, const char *format, GError **error)
 {
     g_auto(ImageInfo) info = {0};
     off_t size = lseek(fd, 0, SEEK_END);
@@ -107,11 +118,11 @@ static bool check_made(int fd, const char *format, GError **error)
     if (!image_probe_fd(fd, (guint64)MAX(size, 0), &info, error))
         return false;
     bool is_raw = g_str_equal(format, image_format_name(IMAGE_FORMAT_RAW));
-    if (is_raw || g_str_equal(image_format_name((int)info.format), format))
-        return true;
-    return error_set(error, ERROR_INTERNAL, ORIGIN_STORAGE,
-                     "qemu-img was to make an image of format '%s' and made one of format '%s'",
-                     format, image_format_name((int)info.format));
+    if (!is_raw && !g_str_equal(image_format_name((int)info.format), format))
+        return error_set(error, ERROR_INTERNAL, ORIGIN_STORAGE,
+                         "qemu-img was to make an image of format '%s' and made one of format '%s'",
+                         format, image_format_name((int)info.format));
+    return is_raw || check_opens(op, fd, format, error);
 }
 
 bool image_tool_create(Operation *op, int fd, const QemuImgCreate *create, GError **error)
@@ -121,7 +132,7 @@ bool image_tool_create(Operation *op, int fd, const QemuImgCreate *create, GErro
 
     with_path.path = path;
     g_auto(GStrv) argv = qemu_img_create_argv(&with_path);
-    return run_tool(op, argv, &fd, 1, 0, error) && check_made(fd, create->format, error);
+    return run_tool(op, argv, &fd, 1, 0, error) && check_made(op, fd, create->format, error);
 }
 
 bool image_tool_convert(Operation *op, const ImageToolSource *source, int fd,
@@ -136,7 +147,7 @@ bool image_tool_convert(Operation *op, const ImageToolSource *source, int fd,
     g_auto(GStrv) argv = qemu_img_convert_argv(source->format, in, &with_path);
     replace_word(argv, in, name);
     return run_tool(op, argv, (int[]){source->fd, fd}, 2, source->capacity, error) &&
-           check_made(fd, create->format, error);
+           check_made(op, fd, create->format, error);
 }
 
 bool image_tool_resize(Operation *op, int fd, const char *format, const char *folder,
