@@ -3,6 +3,7 @@
 
 #include "errors.h"
 #include "fd.h"
+#include "priority.h"
 #include "registry.h"
 #include "server.h"
 #include "state-folder.h"
@@ -30,6 +31,7 @@ static gpointer run_loop(gpointer data)
 {
     Embedded *embedded = data;
     g_main_context_push_thread_default(embedded->context);
+    priority_answer();
     g_main_loop_run(embedded->loop);
     g_main_context_pop_thread_default(embedded->context);
     return NULL;

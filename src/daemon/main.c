@@ -6,6 +6,7 @@
 #include "log.h"
 #include "notify.h"
 #include "options.h"
+#include "priority.h"
 #include "registry.h"
 #include "server.h"
 #include "state-folder.h"
@@ -136,6 +137,7 @@ static int run(const Options *options)
     };
     if (start(&daemon, &error)) {
         notify_manager("READY=1");
+        priority_answer();
         g_main_loop_run(daemon.loop);
         notify_manager("STOPPING=1");
     } else {

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "log.h"
+#include "priority.h"
 
 #define IDLE_SECONDS 5
 /* Enough for XML of the depth that is let in and for io buffers, which are on the heap. */
@@ -159,6 +160,7 @@ static void *run_thread(void *data)
     bool awake = true;
     Lane *lane;
 
+    priority_work();
     pthread_mutex_lock(&workers->lock);
     workers->is_looking = false;
     for (;;) {

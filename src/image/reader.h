@@ -11,7 +11,7 @@
  * was really read, and returns false outside of it.
  */
 
-#define READER_HEAD       4096              /* bytes of the first block */
+#define READER_HEAD       1024              /* bytes of the first block */
 #define READER_WINDOW_MAX (4 * 1024 * 1024) /* most that one call may ask for */
 
 typedef struct Reader {
