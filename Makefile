@@ -25,7 +25,7 @@ bench:
 	scripts/install-packages build bench
 	meson setup build-bench --buildtype=release $(if $(wildcard build-bench/build.ninja),--reconfigure)
 	ninja -C build-bench
-	tests/bench/run build-bench
+	tests/bench/run build-bench --write docs/benchmarks.md
 
 format:
 	scripts/install-packages format
