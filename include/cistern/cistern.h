@@ -602,6 +602,88 @@ typedef enum CisternWipe {
 CISTERN_PUBLIC int cistern_volume_wipe(CisternVolume *volume, unsigned int algorithm,
                                        unsigned int flags);
 
+/* ---- volumes: content ---- */
+
+typedef enum CisternStreamFlags {
+    CISTERN_STREAM_SPARSE = 1 << 0, /* holes travel as such, not as zeros */
+} CisternStreamFlags;
+
+/* Where an upload's bytes come from. The functions are called in the thread of the upload and may
+ * take their time; they must not use the connection. */
+typedef struct CisternStreamSource {
+    /* Asked before each read with CISTERN_STREAM_SPARSE, else never and may be NULL: how many bytes
+     * of hole begin here. They count as read. 0: data or the end comes next; below 0: gives up. */
+    int64_t (*hole)(void *data);
+    /* Puts the next bytes into the buffer: at most `size`, which is not below 65536, and none of
+     * the next hole. Returns their number; 0 at the end; below 0: gives up. */
+    int64_t (*read)(void *buffer, size_t size, void *data);
+} CisternStreamSource;
+
+/* Where a download's bytes go, in order. Same rules; anything but 0 gives up. */
+typedef struct CisternStreamSink {
+    /* Takes all `size` bytes. */
+    int (*write)(const void *bytes, size_t size, void *data);
+    /* With CISTERN_STREAM_SPARSE: the next `length` bytes are a hole; also at the very end, so that
+     * the target must get its size from it. Else never called and may be NULL. */
+    int (*hole)(uint64_t length, void *data);
+} CisternStreamSink;
+
+/* Writes into a volume. What a guest would read is not looked at: these are the bytes of the file
+ * or device. Returns when everything is on stable storage and the volume was read again.
+ *   offset: bytes from the start of the volume to where the first byte goes
+ *   length: how many bytes may come; more is an error. 0 = any number; a file grows as needed,
+ *           a device has its end
+ *   flags:  CisternStreamFlags. A hole reads as zeros afterwards, whatever was there
+ *   source: where the bytes come from
+ *   data:   handed to the source's functions.
+ * A progress callback (cistern_set_progress()) hears of the bytes sent, holes included, and of
+ * `length`; it can cancel.
+ * Returns 0. When it fails, what came before it remains in the volume; see
+ * cistern_volume_resume_point().
+ * Errors: CISTERN_ERROR_NO_VOLUME; CISTERN_ERROR_OPERATION_INVALID when the pool is not active or
+ * the volume is in use; CISTERN_ERROR_SYSTEM with ENOSPC beyond `length` or the end of a device;
+ * CISTERN_ERROR_ABORTED when the source gave up; CISTERN_ERROR_NO_SUPPORT when the type can't. */
+CISTERN_PUBLIC int cistern_volume_upload(CisternVolume *volume, uint64_t offset, uint64_t length,
+                                         unsigned int flags, const CisternStreamSource *source,
+                                         void *data);
+
+/* Reads a volume's bytes.
+ *   offset: bytes from the start of the volume to the first byte wanted; beyond the end nothing
+ *           comes
+ *   length: how many bytes at most; 0 = to the end
+ *   flags:  CisternStreamFlags
+ *   sink:   where the bytes go
+ *   data:   handed to the sink's functions.
+ * A progress callback (cistern_set_progress()) hears of the bytes that came, holes included, and of
+ * `length`; it can cancel.
+ * Returns 0 when all came. When it fails, all that the sink was given is right.
+ * Errors: CISTERN_ERROR_NO_VOLUME; CISTERN_ERROR_OPERATION_INVALID when the pool is not active or
+ * the volume is being written; CISTERN_ERROR_ABORTED when the sink gave up;
+ * CISTERN_ERROR_NO_SUPPORT when the type can't. */
+CISTERN_PUBLIC int cistern_volume_download(CisternVolume *volume, uint64_t offset, uint64_t length,
+                                           unsigned int flags, const CisternStreamSink *sink,
+                                           void *data);
+
+/* What is known of the last upload to a volume, when that broke off. */
+typedef struct CisternResumePoint {
+    uint64_t offset; /* where it began, bytes from the start of the volume */
+    uint64_t done;   /* bytes behind it that came and are on stable storage, holes included; 0 when
+                        nothing is known: the volume has changed since, or the daemon was started
+                        anew */
+} CisternResumePoint;
+
+/* How far an upload came that broke off. It goes on with cistern_volume_upload() at
+ * `offset` + `done`, from the source's byte number `done`.
+ *   ret_point: written on success.
+ * Returns 0.
+ * Errors: CISTERN_ERROR_NO_VOLUME; CISTERN_ERROR_OPERATION_INVALID when the pool is not active or
+ * the volume is in use, for one by the upload itself, whose end the daemon hasn't seen yet;
+ * CISTERN_ERROR_NO_SUPPORT when the other side is libvirt. */
+CISTERN_PUBLIC int cistern_volume_resume_point(CisternVolume *volume,
+                                               CisternResumePoint *ret_point);
+
+/* ---- volumes: backing chains ---- */
+
 /* One image of a backing chain; element 0 is the volume itself. No string is NULL. */
 typedef struct CisternChainEntry {
     char *path;
