@@ -47,6 +47,7 @@ static Engine *engine_new(const EngineConfig *config, Store *store)
     g_cond_init(&engine->changed);
     g_queue_init(&engine->running);
     g_queue_init(&engine->waiting);
+    g_queue_init(&engine->uploads);
     list_schemas(engine);
     pool_list_init(engine);
     return engine;
@@ -54,6 +55,7 @@ static Engine *engine_new(const EngineConfig *config, Store *store)
 
 static void engine_free(Engine *engine)
 {
+    uploads_clear(engine);
     pool_list_clear(engine);
     watch_free(engine->watch);
     event_queue_free(engine->events);

@@ -166,6 +166,50 @@ bool volume_wipe(Pool *pool, const char *name, guint algorithm, const Request *r
 /* The images a volume stands on, itself first: ImageLink elements (see chain.h). */
 GPtrArray *volume_chain(Pool *pool, const char *name, const Request *request, GError **error);
 
+/* ---- volumes: streams ---- */
+
+/* The content of a volume, open from one end to the other; its lease is held and it is a job until
+ * it is closed. Used by one thread at a time. */
+typedef struct VolumeStream VolumeStream;
+
+typedef enum StreamFlag { STREAM_SPARSE = 1 << 0 } StreamFlag; /* libvirt's number */
+
+typedef struct StreamRange {
+    guint64 offset; /* bytes from the volume's start */
+    guint64 length; /* bytes at most; 0: no limit */
+} StreamRange;
+
+/* `flags` are StreamFlag bits. Errors: ERROR_SYSTEM with EINVAL for an offset no volume has. */
+VolumeStream *volume_stream_open(Pool *pool, const char *name, VolumeAccess access,
+                                 const StreamRange *range, guint flags, const Request *request,
+                                 GError **error);
+
+/* Beyond the range or the end of a device: ERROR_SYSTEM with ENOSPC, after what still fitted. */
+bool volume_stream_write(VolumeStream *stream, const void *data, gsize size, GError **error);
+/* The next `length` bytes read as zeros from now on. Only with STREAM_SPARSE. */
+bool volume_stream_write_hole(VolumeStream *stream, gint64 length, GError **error);
+
+typedef struct StreamPiece {
+    gsize size;   /* bytes in the buffer, or */
+    guint64 hole; /* the length of a hole (only with STREAM_SPARSE); both 0 at the end */
+} StreamPiece;
+
+bool volume_stream_read(VolumeStream *stream, void *buffer, gsize size, StreamPiece *ret,
+                        GError **error);
+
+/* Ends a download or, with all data on stable storage and the volume read again, an upload. Not
+ * `whole`: it broke off, and how far it came is remembered. The stream is freed in any case. */
+bool volume_stream_close(VolumeStream *stream, bool whole, GError **error);
+
+typedef struct ResumePoint {
+    guint64 offset; /* where the last upload that broke off began */
+    guint64 done;   /* bytes of it on stable storage; 0: nothing is known */
+} ResumePoint;
+
+/* Errors: ERROR_OPERATION_INVALID while the volume is in use. */
+bool volume_resume_point(Pool *pool, const char *name, const Request *request, ResumePoint *ret,
+                         GError **error);
+
 /* ---- jobs ---- */
 
 typedef struct JobInfo {

@@ -39,6 +39,7 @@ struct Engine {
     GQueue waiting;      /* Lease, in the order they came */
     guint64 last_job;
     bool closing;
+    GQueue uploads; /* BrokenUpload, oldest first; see stream.c */
 };
 
 typedef struct ChangeWindow ChangeWindow;
@@ -157,6 +158,21 @@ bool volume_not_found(const char *name, GError **error);
 /* The listed volume with this path, in any running pool. Never waits. Both results are references,
  * *ret_pool is left alone when there is none. */
 VolumeRecord *engine_peek_path(Engine *engine, const char *path, Pool **ret_pool);
+
+/* ---- volume.c ---- */
+
+/* The volume as it is now; of types that can't tell, as listed. */
+VolumeDef *pool_present_volume(Pool *pool, const PoolView *view, const char *name, Operation *op,
+                               GError **error);
+/* A change has been made, perhaps in part: what is listed follows, even when the operation itself
+ * was cancelled or is late. *ret is the volume as it is now, empty where that can't be told. */
+void pool_settle_volume(Pool *pool, const char *name, VolumeState *ret);
+
+/* ---- stream.c ---- */
+
+void uploads_clear(Engine *engine);
+/* The volume was changed by other means: no upload can go on. */
+void uploads_forget(Pool *pool, const char *name);
 
 /* ---- refresh.c ---- */
 
