@@ -146,6 +146,13 @@ VolumeRecord *engine_find_volume_by_key(Engine *engine, const char *key, Pool **
 VolumeRecord *engine_find_volume_by_path(Engine *engine, const char *path, Pool **ret_pool,
                                          const Request *request, GError **error);
 
+/* The same from the snapshots alone. When it isn't there *ret_pool is the pool whose storage has
+ * to be asked; NULL with an error: none can have it. */
+VolumeRecord *engine_peek_volume_by_key(Engine *engine, const char *key, Pool **ret_pool,
+                                        GError **error);
+VolumeRecord *engine_peek_volume_by_path(Engine *engine, const char *path, Pool **ret_pool,
+                                         GError **error);
+
 /* The volume as it is now: re-read from storage, the snapshot updated. */
 VolumeDef *volume_read(Pool *pool, const char *name, const Request *request, GError **error);
 /* As it was when last seen; for callers that can't wait any longer. */
@@ -257,7 +264,24 @@ void engine_remove_listener(Engine *engine, guint id);
 
 /* ---- workers ---- */
 
-/* Runs `func(data)` on a worker thread. At most a few at once for one pool (NULL: no pool), so that
- * dead storage takes only its own share; further ones of that pool wait their turn. */
+/* What a piece of work waits for. Each pool has its own few threads for each of these. */
+typedef enum WorkShare {
+    WORK_STORAGE, /* the pool's storage */
+    WORK_SOURCE,  /* the pool's storage and that of another: reads a volume for a clone elsewhere */
+    WORK_CONTROL, /* leases, definitions, mere computing: not behind what waits for storage */
+    WORK_SHARES
+} WorkShare;
+
+/* Runs `func(data)` on a worker thread. At most a few at once for one pool (NULL: no pool) and
+ * share, so that dead storage takes only its own; further ones wait their turn. */
 typedef void (*WorkFunc)(void *data);
-void engine_run(Engine *engine, Pool *pool, WorkFunc func, void *data);
+void engine_run(Engine *engine, Pool *pool, WorkShare share, WorkFunc func, void *data);
+
+/* ---- storage that hangs ---- */
+
+/* False with ERROR_TIMEOUT, naming the pool, when its storage has not answered for so long that
+ * there is no use in waiting. Never waits. */
+bool pool_check_answers(Pool *pool, GError **error);
+
+/* The same for all pools that the operation has to do with at present. */
+bool engine_check_answers(Engine *engine, Operation *op, GError **error);

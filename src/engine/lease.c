@@ -352,6 +352,23 @@ bool lease_holds_pool(const Engine *engine, const Pool *pool)
     return false;
 }
 
+static bool is_silent(const Lease *lease)
+{
+    for (guint i = 0; i < lease->count; i++)
+        if (lease->holds[i].pool->silent)
+            return true;
+    return false;
+}
+
+/* Nothing but what waits for storage that doesn't answer. */
+static bool only_silent_left(const Engine *engine)
+{
+    for (GList *l = engine->running.head; l; l = l->next)
+        if (!is_silent(l->data))
+            return false;
+    return !engine->waiting.head;
+}
+
 bool lease_cancel_all(Engine *engine, gint64 timeout)
 {
     gint64 end = g_get_monotonic_time() + timeout;
@@ -361,8 +378,10 @@ bool lease_cancel_all(Engine *engine, gint64 timeout)
     g_cond_broadcast(&engine->changed);
     for (GList *l = engine->running.head; l; l = l->next)
         operation_cancel(((Lease *)l->data)->job.op);
-    while (engine->running.head || engine->waiting.head)
-        if (!g_cond_wait_until(&engine->changed, &engine->lock, end))
+    while (engine->running.head || engine->waiting.head) {
+        if (g_get_monotonic_time() >= end || only_silent_left(engine))
             return false;
+        g_cond_wait_until(&engine->changed, &engine->lock, g_get_monotonic_time() + WAIT_TICK);
+    }
     return true;
 }

@@ -4,6 +4,7 @@
 #include "collector.h"
 #include "engine.h"
 #include "event.h"
+#include "pulse.h"
 #include "lease.h"
 #include "pool-state.h"
 #include "store.h"
@@ -29,6 +30,7 @@ struct Engine {
     Workers *workers;
     Watch *watch; /* NULL where the system has none to give: lists are true after a refresh only */
     EventQueue *events;
+    Pulse *pulse;
 
     GMutex lock;
     GCond changed;       /* a lease was given back, or the engine closes */
@@ -59,6 +61,9 @@ struct Pool {
     bool building;        /* a build goes on */
     guint claims;         /* calls that are about to make it; keep it in the list */
     char *problem;        /* why the last scan failed, NULL when it didn't */
+    gint64 asked;         /* see pulse.h: its storage was asked then; 0: no answer is awaited */
+    gint64 answered;      /* and answered last */
+    bool silent;          /* it has not answered for too long */
     Inventory *inventory; /* NULL unless starting, running or stopping */
     guint64 run;    /* counts starts and stops: what a call of an earlier run brings is dropped */
     GList *windows; /* ChangeWindow: who reads storage while others may change it */
@@ -114,6 +119,8 @@ const Backend *engine_backend(Engine *engine, const PoolSchema *schema);
 /* Refuses a type that is not in this build. */
 bool engine_check_backend(const Backend *backend, GError **error);
 gint64 engine_deadline(guint seconds);
+/* Under what this work is counted (see workers.h). `pool` may be NULL. */
+gconstpointer pool_work_key(Pool *pool, WorkShare share);
 
 /* ---- pool-volumes.c: the snapshot of a pool's volumes ---- */
 
@@ -184,6 +191,8 @@ bool pool_scan(Pool *pool, Operation *op, GError **error);
 /* Starts watching if the type can be watched and it isn't yet. */
 void pool_watch(Pool *pool);
 void pool_unwatch(Pool *pool);
+/* Has the whole pool looked at, as if the watch had asked for it. */
+void pool_look_again(Pool *pool);
 
 /* ---- pool-life.c ---- */
 

@@ -90,6 +90,11 @@ static VolumeRecord *find_in_folders(GPtrArray *pools, const char *path, Pool **
     return record;
 }
 
+static void key_not_found(const char *key, GError **error)
+{
+    error_set(error, ERROR_NO_VOLUME, ORIGIN_STORAGE, "no storage vol with matching key %s", key);
+}
+
 VolumeRecord *engine_find_volume_by_key(Engine *engine, const char *key, Pool **ret_pool,
                                         const Request *request, GError **error)
 {
@@ -102,8 +107,7 @@ VolumeRecord *engine_find_volume_by_key(Engine *engine, const char *key, Pool **
     if (failure)
         g_propagate_error(error, g_steal_pointer(&failure));
     else if (!record)
-        error_set(error, ERROR_NO_VOLUME, ORIGIN_STORAGE, "no storage vol with matching key %s",
-                  key);
+        key_not_found(key, error);
     return record;
 }
 
@@ -130,6 +134,41 @@ VolumeRecord *engine_find_volume_by_path(Engine *engine, const char *path, Pool 
     if (failure)
         g_propagate_error(error, g_steal_pointer(&failure));
     else if (!record)
+        path_not_found(path, clean, error);
+    return record;
+}
+
+/* ---- by key and path, without waiting ---- */
+
+/* The known volume; else *ret_pool is the one whose folder it would be in, or NULL. */
+static VolumeRecord *peek(Engine *engine, InventoryFind find, const char *text, Pool **ret_pool)
+{
+    g_autoptr(GPtrArray) pools = engine_active_pools(engine);
+    VolumeRecord *record = find_known(pools, find, text, ret_pool);
+
+    for (guint i = 0; i < pools->len && !*ret_pool; i++)
+        if (name_in_folder(pools->pdata[i], text))
+            *ret_pool = pool_ref(pools->pdata[i]);
+    return record;
+}
+
+VolumeRecord *engine_peek_volume_by_key(Engine *engine, const char *key, Pool **ret_pool,
+                                        GError **error)
+{
+    VolumeRecord *record = peek(engine, inventory_find_key, key, ret_pool);
+
+    if (!*ret_pool)
+        key_not_found(key, error);
+    return record;
+}
+
+VolumeRecord *engine_peek_volume_by_path(Engine *engine, const char *path, Pool **ret_pool,
+                                         GError **error)
+{
+    g_autofree char *clean = path_clean(path);
+    VolumeRecord *record = peek(engine, inventory_find_path, clean, ret_pool);
+
+    if (!*ret_pool)
         path_not_found(path, clean, error);
     return record;
 }

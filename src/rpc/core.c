@@ -138,7 +138,7 @@ static void work(void *data)
 void core_work(Core *core, Pool *pool, Call *call)
 {
     mark_working(core, call);
-    engine_run(core->engine, pool, work, call);
+    engine_run(core->engine, pool, WORK_STORAGE, work, call);
 }
 
 static void cancel_call(void *call, void *value, void *data)
