@@ -124,13 +124,14 @@ static Verdict judge_state(const Pool *pool, const OperationRow *row, GError **e
 
 /* ---- one against all ---- */
 
-/* Cancels the scan; past the lease's patience it no longer matters. */
-static Verdict push_aside(Lease *lease, Lease *scan)
+/* Cancels the scan; past the lease's patience, which silent storage doesn't deserve, it no longer
+ * matters. */
+static Verdict push_aside(Lease *lease, const Hold *hold, Lease *scan)
 {
     gint64 now = g_get_monotonic_time();
 
     if (!lease->patience) {
-        lease->patience = now + SCAN_PATIENCE;
+        lease->patience = now + (hold->pool->silent ? 0 : SCAN_PATIENCE);
         operation_cancel(scan->job.op);
     }
     return now < lease->patience ? VERDICT_WAIT : VERDICT_GO;
@@ -143,7 +144,7 @@ static Verdict judge_against(Lease *lease, const Hold *hold, Lease *held, GError
     if (relation == RELATION_NONE)
         return VERDICT_GO;
     if (relation == RELATION_CANCEL)
-        return push_aside(lease, held);
+        return push_aside(lease, hold, held);
     if (relation != RELATION_WAIT)
         return refuse(relation, hold, &held->job, error);
     lease->blocker = held->job.id;

@@ -14,6 +14,7 @@ void call_unref(Call *call)
 {
     if (!call || !g_atomic_ref_count_dec(&call->refs))
         return;
+    pool_unref(call->pool);
     if (call->args)
         xdr_clear(call->procedure->args, call->args);
     g_free(call->args);
@@ -71,6 +72,8 @@ GByteArray *call_answer(Call *call, TurnStage stage)
     if (call->row->run(&turn, call->args, result, &error))
         reply = encode_result(call, result, &error);
     xdr_clear(type, result);
+    if (turn.pool)
+        call->pool = turn.pool;
     if (reply || turn.deferred)
         return reply;
     return call_refuse(call, error);
@@ -82,6 +85,12 @@ bool turn_defer(Turn *turn)
 {
     turn->deferred = true;
     return false;
+}
+
+bool turn_defer_to(Turn *turn, Pool *pool)
+{
+    turn->pool = pool_ref(pool);
+    return turn_defer(turn);
 }
 
 Engine *turn_engine(Turn *turn)

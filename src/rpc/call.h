@@ -19,15 +19,19 @@ typedef bool (*Handler)(Turn *turn, const void *args, void *result, GError **err
 typedef enum HandlerPlace {
     ON_LOOP,          /* answers from memory, at once */
     ON_WORKER,        /* may wait for storage: takes from its pool's share of the workers */
+    ON_CONTROL,       /* takes from another share: not behind what waits for the pool's storage */
     LOOP_THEN_WORKER, /* tried on the loop first; turn_defer() sends it to a worker */
     LOOP_THEN_MEMORY, /* likewise, but it only computes: takes nothing from the pool's share */
 } HandlerPlace;
 
 typedef enum HandlerDeadline {
-    DEADLINE_NONE,   /* changes something: takes as long as it takes */
-    DEADLINE_LOOKUP, /* fails after LOOKUP_DEADLINE */
-    DEADLINE_LATE,   /* after ServerConfig.read_deadline it is run once more, on the loop, as
-                        TURN_LATE: to answer from what was last known */
+    DEADLINE_NONE,   /* never waits for storage */
+    DEADLINE_CHANGE, /* changes something: takes as long as it takes, but fails when the storage of
+                        a pool it works on doesn't answer any more */
+    DEADLINE_LOOKUP, /* likewise, or after LOOKUP_DEADLINE */
+    DEADLINE_LATE,   /* after ServerConfig.read_deadline, or when the storage is known not to
+                        answer, it is run once more, on the loop, as TURN_LATE: to answer from what
+                        was last known */
 } HandlerDeadline;
 
 #define LOOKUP_DEADLINE 15000 /* milliseconds */
@@ -61,7 +65,9 @@ typedef struct Call {
     Operation *op;
 
     Session *session; /* NULL once that is gone: nobody waits for the answer */
+    Pool *pool;       /* whose storage it waits for, or NULL */
     GSource *timer;
+    gint64 expires; /* monotonic microseconds; 0: never */
     bool answered;
     guint64 reported_done, reported_total; /* of the progress that was sent last */
     GByteArray *reply;                     /* written by the worker before it hands the call back */
@@ -78,6 +84,8 @@ struct Turn {
     Call *call;
     TurnStage stage;
     bool deferred;
+    Pool *pool; /* a reference: whose storage a deferred turn has to wait for; NULL: as its handle
+                   says */
 };
 
 /* Runs the handler and returns the whole reply, or NULL when it was deferred. */
@@ -93,6 +101,8 @@ bool core_allows(const Core *core, const AccessQuery *query, GError **error);
 
 /* Gives up on the loop, to be run again on a worker. Returns false, with no error set. */
 bool turn_defer(Turn *turn);
+/* The same, to wait for this pool's storage. */
+bool turn_defer_to(Turn *turn, Pool *pool);
 
 Engine *turn_engine(Turn *turn);
 Request turn_request(Turn *turn);

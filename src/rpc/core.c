@@ -9,6 +9,9 @@
 #define DEFAULT_KEEPALIVE_INTERVAL 5
 #define DEFAULT_KEEPALIVE_COUNT    5
 
+/* How often one looks whether it is only silent storage that is waited for. */
+#define WAIT_TICK (100 * G_TIME_SPAN_MILLISECOND)
+
 typedef struct Letter {
     LetterFunc deliver;
     void *data;
@@ -128,17 +131,41 @@ static void work(void *data)
 {
     Call *call = data;
     Core *core = core_ref(call->core);
+    g_autoptr(GError) error = NULL;
 
-    call->reply = call_answer(call, TURN_ON_WORKER);
+    /* Whoever waited for it may have been answered long ago. */
+    if (operation_check(call->op, &error))
+        call->reply = call_answer(call, TURN_ON_WORKER);
+    else
+        call->reply = call_refuse(call, error);
     mark_done(core, call);
     core_post(core, session_call_done, call, drop_call);
     core_unref(core);
 }
 
-void core_work(Core *core, Pool *pool, Call *call)
+void core_work(Core *core, Pool *pool, WorkShare share, Call *call)
 {
     mark_working(core, call);
-    engine_run(core->engine, pool, WORK_STORAGE, work, call);
+    engine_run(core->engine, pool, share, work, call);
+}
+
+bool core_check_answers(Core *core, Call *call, GError **error)
+{
+    return (!call->pool || pool_check_answers(call->pool, error)) &&
+           engine_check_answers(core->engine, call->op, error);
+}
+
+/* Nothing but what waits for storage that doesn't answer. */
+static bool only_silent_left(Core *core)
+{
+    GHashTableIter iter;
+    void *call;
+
+    g_hash_table_iter_init(&iter, core->working);
+    while (g_hash_table_iter_next(&iter, &call, NULL))
+        if (core_check_answers(core, call, NULL))
+            return false;
+    return true;
 }
 
 static void cancel_call(void *call, void *value, void *data)
@@ -151,9 +178,8 @@ static void wait_for_workers(Core *core, gint64 timeout)
     gint64 end = g_get_monotonic_time() + timeout;
 
     g_hash_table_foreach(core->working, cancel_call, NULL);
-    while (g_hash_table_size(core->working) > 0)
-        if (!g_cond_wait_until(&core->changed, &core->lock, end))
-            return;
+    while (g_get_monotonic_time() < end && !only_silent_left(core))
+        g_cond_wait_until(&core->changed, &core->lock, g_get_monotonic_time() + WAIT_TICK);
 }
 
 void core_shut(Core *core, gint64 timeout)

@@ -34,8 +34,12 @@ void core_post(Core *core, LetterFunc deliver, void *data, GDestroyNotify drop);
 /* Runs what was posted. */
 void core_deliver(Core *core, Server *server);
 
-/* Gives the call to a worker; it comes back by session_call_done(). Takes over a reference. */
-void core_work(Core *core, Pool *pool, Call *call);
+/* Gives the call to a worker, of this share of the pool's; it comes back by session_call_done().
+ * Takes over a reference. */
+void core_work(Core *core, Pool *pool, WorkShare share, Call *call);
+
+/* False when a pool that the call works on doesn't answer any more. On the loop only. */
+bool core_check_answers(Core *core, Call *call, GError **error);
 
 /* No letter is taken from now on. Cancels the working calls and waits up to `timeout` microseconds
  * for their end. */

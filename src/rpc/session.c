@@ -242,36 +242,71 @@ void session_call_done(Server *server, void *data)
     session_update(session);
 }
 
-static GByteArray *late_answer(Call *call)
-{
-    if (call->row->deadline == DEADLINE_LATE)
-        return call_answer(call, TURN_LATE);
-    g_autoptr(GError) error = NULL;
-    error_set(&error, ERROR_TIMEOUT, ORIGIN_STORAGE,
-              "the storage did not answer within %d seconds; see whether its pool is reachable",
-              LOOKUP_DEADLINE / 1000);
-    return call_refuse(call, error);
-}
+/* What each kind of deadline means, times in milliseconds. */
+typedef struct DeadlineRow {
+    guint limit; /* from the request on; 0: none */
+    guint tick;  /* how often one looks whether the storage still answers; 0: never */
+} DeadlineRow;
 
-static gboolean call_expired(void *data)
+static DeadlineRow deadline_of(const Session *session, const HandlerRow *row)
 {
-    g_autoptr(Call) call = call_ref(data);
-    g_autoptr(Session) session = session_ref(call->session);
-
-    answer(session, call, late_answer(call));
-    operation_cancel(call->op);
-    return G_SOURCE_REMOVE;
-}
-
-static guint deadline_of(const Session *session, const HandlerRow *row)
-{
-    const guint deadlines[] = {
-        [DEADLINE_NONE] = 0,
-        [DEADLINE_LOOKUP] = LOOKUP_DEADLINE,
-        [DEADLINE_LATE] = session->core->config.read_deadline,
+    const DeadlineRow deadlines[] = {
+        [DEADLINE_NONE] = {0, 0},
+        [DEADLINE_CHANGE] = {0, 500},
+        [DEADLINE_LOOKUP] = {LOOKUP_DEADLINE, 500},
+        [DEADLINE_LATE] = {session->core->config.read_deadline, 0},
     };
 
     return deadlines[row->deadline];
+}
+
+static bool check_time(const Call *call, GError **error)
+{
+    if (call->expires == 0 || g_get_monotonic_time() < call->expires)
+        return true;
+    return error_set(error, ERROR_TIMEOUT, ORIGIN_STORAGE,
+                     "the storage%s%s%s did not answer within %d seconds; see whether it is "
+                     "reachable",
+                     call->pool ? " of pool '" : "", call->pool ? pool_name(call->pool) : "",
+                     call->pool ? "'" : "", LOOKUP_DEADLINE / 1000);
+}
+
+/* Whoever waits for the call is answered; it is called off, what it still brings is dropped. */
+static void give_up(Call *call, GByteArray *reply)
+{
+    g_autoptr(Session) session = session_ref(call->session);
+
+    answer(session, call, reply);
+    operation_cancel(call->op);
+    session_update(session);
+}
+
+static gboolean call_is_late(void *data)
+{
+    g_autoptr(Call) call = call_ref(data);
+
+    give_up(call, call_answer(call, TURN_LATE));
+    return G_SOURCE_REMOVE;
+}
+
+static gboolean call_ticks(void *data)
+{
+    g_autoptr(Call) call = call_ref(data);
+    g_autoptr(GError) error = NULL;
+
+    if (core_check_answers(call->core, call, &error) && check_time(call, &error))
+        return G_SOURCE_CONTINUE;
+    give_up(call, call_refuse(call, error));
+    return G_SOURCE_REMOVE;
+}
+
+static GSource *watch_call(Session *session, Call *call)
+{
+    DeadlineRow row = deadline_of(session, call->row);
+
+    if (row.tick > 0)
+        return start_timer(session, row.tick, call_ticks, call);
+    return row.limit > 0 ? start_timer(session, row.limit, call_is_late, call) : NULL;
 }
 
 /* The pool whose share of the workers a call takes: that of the handle it begins with. */
@@ -289,18 +324,56 @@ static Pool *target_pool(Call *call)
     return NULL;
 }
 
-static void start_on_worker(Session *session, Call *call)
+/* The pool of another volume that the call reads, if it has one. */
+static Pool *source_pool(Call *call)
 {
-    guint deadline = deadline_of(session, call->row);
-    g_autoptr(Pool) pool = call->row->place == LOOP_THEN_MEMORY ? NULL : target_pool(call);
+    const XdrType *type = call->procedure->args;
 
+    for (guint i = 1; i < type->n_fields; i++)
+        if (type->fields[i].kind == XDR_STRUCT && type->fields[i].type == &rpc_volume_type) {
+            const RpcVolume *source =
+                (const void *)((const char *)call->args + type->fields[i].offset);
+            return engine_find_pool_by_name(call->core->engine, source->pool, NULL);
+        }
+    return NULL;
+}
+
+/* Chooses the threads it takes: storage that hangs must not take those of other pools. */
+static WorkShare choose_share(Call *call)
+{
+    g_autoptr(Pool) source = source_pool(call);
+
+    if (call->row->place == LOOP_THEN_MEMORY)
+        return WORK_CONTROL;
+    if (!call->pool)
+        call->pool = target_pool(call);
+    if (!source || source == call->pool)
+        return call->row->place == ON_CONTROL ? WORK_CONTROL : WORK_STORAGE;
+    pool_unref(call->pool);
+    call->pool = g_steal_pointer(&source);
+    return WORK_SOURCE;
+}
+
+static void start_on_worker(Session *session, Call *call, WorkShare share)
+{
     call->session = session;
-    if (deadline > 0)
-        call->timer = start_timer(session, deadline, call_expired, call);
+    call->timer = watch_call(session, call);
     g_ptr_array_add(session->calls, call_ref(call));
     session->running++;
     update_progress_timer(session);
-    core_work(session->core, pool, call_ref(call));
+    core_work(session->core, call->pool, share, call_ref(call));
+}
+
+/* No use in asking storage that doesn't answer: the reply, or NULL. */
+static GByteArray *answer_at_once(Call *call)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (call->row->place == ON_CONTROL || core_check_answers(call->core, call, &error))
+        return NULL;
+    if (call->row->deadline == DEADLINE_LATE)
+        return call_answer(call, TURN_LATE);
+    return call_refuse(call, error);
 }
 
 /* ---- taking requests ---- */
@@ -310,14 +383,18 @@ static bool may_need_worker(const HandlerRow *row)
     return row->place != ON_LOOP;
 }
 
+static bool is_tried_on_loop(const HandlerRow *row)
+{
+    return row->place != ON_WORKER && row->place != ON_CONTROL;
+}
+
 /* The operation ends by itself soon after the answer had to be given. */
 static Operation *new_operation(const Session *session, const HandlerRow *row)
 {
-    guint deadline = deadline_of(session, row);
+    guint limit = deadline_of(session, row).limit;
 
-    return operation_new(deadline
-                             ? g_get_monotonic_time() + (deadline + 1000) * G_GINT64_CONSTANT(1000)
-                             : OPERATION_NO_DEADLINE);
+    return operation_new(limit ? g_get_monotonic_time() + (limit + 1000) * G_GINT64_CONSTANT(1000)
+                               : OPERATION_NO_DEADLINE);
 }
 
 static Call *new_call(Session *session, const Procedure *procedure, const HandlerRow *row,
@@ -332,6 +409,8 @@ static Call *new_call(Session *session, const Procedure *procedure, const Handle
     call->header = *header;
     call->client = g_ref_string_acquire(session->client);
     call->op = new_operation(session, row);
+    if (row->deadline == DEADLINE_LOOKUP)
+        call->expires = g_get_monotonic_time() + LOOKUP_DEADLINE * G_GINT64_CONSTANT(1000);
     return call;
 }
 
@@ -388,11 +467,15 @@ static GByteArray *run_call(Session *session, Call *call, const Frame *frame)
     if (!decode_args(call, frame, &error) || !check_call(session, call, &error))
         return call_refuse(call, error);
     call->session = session; /* for the connection's own handlers */
-    if (call->row->place != ON_WORKER)
+    if (is_tried_on_loop(call->row))
         reply = call_answer(call, TURN_ON_LOOP);
     call->session = NULL;
+    if (reply)
+        return reply;
+    WorkShare share = choose_share(call);
+    reply = answer_at_once(call);
     if (!reply)
-        start_on_worker(session, call);
+        start_on_worker(session, call, share);
     return reply;
 }
 
