@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "call.h"
 #include "errors.h"
+#include "stream.h"
 
 /* Volumes. Only what the snapshot holds is answered on the loop. */
 
@@ -227,6 +228,33 @@ static bool on_wipe_pattern(Turn *turn, const void *data, void *result, GError *
     return wipe(turn, &args->volume, args->algorithm, args->flags, error);
 }
 
+/* ---- streams ---- */
+
+static bool open_stream(Turn *turn, const RpcVolumeStream *args, VolumeAccess access,
+                        GError **error)
+{
+    g_autoptr(Pool) pool = turn_find_volume_pool(turn, &args->volume, error);
+    const StreamRange range = {args->offset, args->length};
+    Request request = turn_request(turn);
+    VolumeStream *volume = pool ? volume_stream_open(pool, args->volume.name, access, &range,
+                                                     args->flags, &request, error)
+                                : NULL;
+
+    if (volume)
+        turn->call->stream = stream_new(turn->call, pool, volume, access);
+    return volume != NULL;
+}
+
+static bool on_upload(Turn *turn, const void *data, void *result, GError **error)
+{
+    return open_stream(turn, data, VOLUME_WRITE, error);
+}
+
+static bool on_download(Turn *turn, const void *data, void *result, GError **error)
+{
+    return open_stream(turn, data, VOLUME_READ, error);
+}
+
 static const HandlerRow volume_rows[] = {
     {REMOTE_STORAGE_VOL_LOOKUP_BY_NAME, on_lookup_by_name, LOOP_THEN_WORKER, DEADLINE_LOOKUP},
     {REMOTE_STORAGE_VOL_LOOKUP_BY_KEY, on_lookup_by_key, LOOP_THEN_WORKER, DEADLINE_LOOKUP},
@@ -241,6 +269,8 @@ static const HandlerRow volume_rows[] = {
     {REMOTE_STORAGE_VOL_RESIZE, on_resize, ON_WORKER, DEADLINE_CHANGE},
     {REMOTE_STORAGE_VOL_WIPE, on_wipe, ON_WORKER, DEADLINE_CHANGE},
     {REMOTE_STORAGE_VOL_WIPE_PATTERN, on_wipe_pattern, ON_WORKER, DEADLINE_CHANGE},
+    {REMOTE_STORAGE_VOL_UPLOAD, on_upload, ON_WORKER, DEADLINE_CHANGE},
+    {REMOTE_STORAGE_VOL_DOWNLOAD, on_download, ON_WORKER, DEADLINE_CHANGE},
 };
 
 const HandlerTable volume_handlers = {volume_rows, G_N_ELEMENTS(volume_rows)};

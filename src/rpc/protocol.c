@@ -86,6 +86,10 @@ SHAPE(volume_wipe_type, RpcVolumeWipe, STRUCT(RpcVolumeWipe, volume, rpc_volume_
       UINT(RpcVolumeWipe, algorithm), UINT(RpcVolumeWipe, flags));
 SHAPE(volume_resize_type, RpcVolumeResize, STRUCT(RpcVolumeResize, volume, rpc_volume_type),
       UHYPER(RpcVolumeResize, capacity), UINT(RpcVolumeResize, flags));
+SHAPE(volume_stream_type, RpcVolumeStream, STRUCT(RpcVolumeStream, volume, rpc_volume_type),
+      UHYPER(RpcVolumeStream, offset), UHYPER(RpcVolumeStream, length),
+      UINT(RpcVolumeStream, flags));
+PUBLIC(rpc_hole_type, RpcHole, HYPER(RpcHole, length), UINT(RpcHole, flags));
 SHAPE(volume_info_type, RpcVolumeInfo, INT(RpcVolumeInfo, type), UHYPER(RpcVolumeInfo, capacity),
       UHYPER(RpcVolumeInfo, allocation));
 SHAPE(event_register_type, RpcEventRegister, INT(RpcEventRegister, event),
@@ -135,6 +139,8 @@ SHAPE(serial_type, RpcSerial, UINT(RpcSerial, serial));
 SHAPE(chain_entry_type, RpcChainEntry, STRING(RpcChainEntry, path), STRING(RpcChainEntry, format),
       UHYPER(RpcChainEntry, capacity), OPTIONAL_STRING(RpcChainEntry, problem));
 SHAPE(chain_type, RpcChain, ARRAY(RpcChain, entries, n_entries, RPC_CHAIN_MAX, chain_entry_type));
+SHAPE(resume_point_type, RpcResumePoint, UHYPER(RpcResumePoint, offset),
+      UHYPER(RpcResumePoint, done));
 
 SHAPE(domain_type, RpcDomain, STRING(RpcDomain, name), UUID(RpcDomain, uuid), INT(RpcDomain, id));
 SHAPE(network_type, RpcNetwork, STRING(RpcNetwork, name), UUID(RpcNetwork, uuid));
@@ -149,6 +155,7 @@ PUBLIC(rpc_error_type, RpcError, INT(RpcError, code), INT(RpcError, origin),
 #define NONE  &xdr_nothing
 #define RO    PROCEDURE_READ_ONLY
 #define EARLY (PROCEDURE_READ_ONLY | PROCEDURE_BEFORE_OPEN)
+#define AUTH  (EARLY | PROCEDURE_BEFORE_AUTH)
 #define EVENT PROCEDURE_MESSAGE
 #define CONNECT(word)                                                                              \
     {                                                                                              \
@@ -190,11 +197,11 @@ static const Procedure remote_procedures[] = {
     ROW(CONNECT_GET_CAPABILITIES, NONE, &text_type, RO, CONNECT("read")),
     ROW(CONNECT_GET_HOSTNAME, NONE, &text_type, RO, CONNECT("getattr")),
     ROW(CONNECT_SUPPORTS_FEATURE, &int_type, &int_type, EARLY, CONNECT("getattr")),
-    ROW(AUTH_LIST, NONE, &auth_types_type, EARLY),
-    ROW(AUTH_SASL_INIT, NONE, &text_type, EARLY),
-    ROW(AUTH_SASL_START, &sasl_start_type, &sasl_result_type, EARLY),
-    ROW(AUTH_SASL_STEP, &sasl_step_type, &sasl_result_type, EARLY),
-    ROW(AUTH_POLKIT, NONE, &int_type, EARLY),
+    ROW(AUTH_LIST, NONE, &auth_types_type, AUTH),
+    ROW(AUTH_SASL_INIT, NONE, &text_type, AUTH),
+    ROW(AUTH_SASL_START, &sasl_start_type, &sasl_result_type, AUTH),
+    ROW(AUTH_SASL_STEP, &sasl_step_type, &sasl_result_type, AUTH),
+    ROW(AUTH_POLKIT, NONE, &int_type, AUTH),
     ROW(CONNECT_NUM_OF_STORAGE_POOLS, NONE, &int_type, RO,
         CONNECT("search_storage_pools"), POOLS_SEEN),
     ROW(CONNECT_LIST_STORAGE_POOLS, &int_type, &names_type, RO,
@@ -246,6 +253,8 @@ static const Procedure remote_procedures[] = {
     ROW(CONNECT_GET_LIB_VERSION, NONE, &uint64_type, RO, CONNECT("getattr")),
     ROW(STORAGE_VOL_WIPE, &volume_flags_type, NONE, 0, VOLUME("format")),
     ROW(CONNECT_GET_SYSINFO, &flags_type, &text_type, RO, CONNECT("read")),
+    ROW(STORAGE_VOL_UPLOAD, &volume_stream_type, NONE, 0, VOLUME("data_write")),
+    ROW(STORAGE_VOL_DOWNLOAD, &volume_stream_type, NONE, 0, VOLUME("data_read")),
     ROW(STORAGE_VOL_WIPE_PATTERN, &volume_wipe_type, NONE, 0, VOLUME("format")),
     ROW(STORAGE_VOL_RESIZE, &volume_resize_type, NONE, 0, VOLUME("resize")),
     ROW(CONNECT_LIST_ALL_STORAGE_POOLS, &list_pools_type, &pool_list_type, RO,
@@ -274,6 +283,7 @@ static const Procedure cistern_procedures[] = {
     OUR(PROGRESS, &rpc_progress_type, NONE, EVENT),
     OUR(CALL_CANCEL, &serial_type, NONE, RO),
     OUR(VOLUME_CHAIN, &rpc_volume_type, &chain_type, RO, VOLUME("read")),
+    OUR(VOLUME_RESUME_POINT, &rpc_volume_type, &resume_point_type, 0, VOLUME("data_write")),
 };
 /* clang-format on */
 

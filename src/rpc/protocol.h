@@ -81,6 +81,8 @@ typedef enum RemoteProcedure {
     REMOTE_CONNECT_GET_LIB_VERSION = 157,
     REMOTE_STORAGE_VOL_WIPE = 165,
     REMOTE_CONNECT_GET_SYSINFO = 203,
+    REMOTE_STORAGE_VOL_UPLOAD = 208,   /* opens a stream from the client */
+    REMOTE_STORAGE_VOL_DOWNLOAD = 209, /* opens a stream to the client */
     REMOTE_STORAGE_VOL_WIPE_PATTERN = 259,
     REMOTE_STORAGE_VOL_RESIZE = 260,
     REMOTE_CONNECT_LIST_ALL_STORAGE_POOLS = 281,
@@ -105,6 +107,7 @@ typedef enum CisternProcedure {
     CISTERN_PROGRESS = 5, /* message from the server */
     CISTERN_CALL_CANCEL = 6,
     CISTERN_VOLUME_CHAIN = 7,
+    CISTERN_VOLUME_RESUME_POINT = 8,
 } CisternProcedure;
 
 /* What an access driver is asked about: "storage_pool" and "getattr", for one. */
@@ -122,6 +125,7 @@ typedef enum ProcedureFlag {
     PROCEDURE_READ_ONLY = 1 << 0,   /* allowed on a read-only connection */
     PROCEDURE_BEFORE_OPEN = 1 << 1, /* allowed before CONNECT_OPEN */
     PROCEDURE_MESSAGE = 1 << 2,     /* sent by the server; `args` is its payload */
+    PROCEDURE_BEFORE_AUTH = 1 << 8, /* allowed before authentication */
 } ProcedureFlag;
 
 typedef struct Procedure {
@@ -284,6 +288,18 @@ typedef struct RpcVolumeResize {
     guint32 flags;
 } RpcVolumeResize;
 
+typedef struct RpcVolumeStream {
+    RpcVolume volume;
+    guint64 offset, length; /* bytes; length 0: no limit */
+    guint32 flags;
+} RpcVolumeStream;
+
+/* The payload of a hole in a stream. */
+typedef struct RpcHole {
+    gint64 length;
+    guint32 flags; /* 0 */
+} RpcHole;
+
 typedef struct RpcVolumeInfo {
     gint32 type;
     guint64 capacity, allocation; /* bytes */
@@ -433,6 +449,10 @@ typedef struct RpcChain {
     RpcChainEntry *entries;
 } RpcChain;
 
+typedef struct RpcResumePoint {
+    guint64 offset, done; /* bytes; done 0: nothing is known */
+} RpcResumePoint;
+
 /* ---- errors ---- */
 
 typedef struct RpcNetwork {
@@ -457,4 +477,4 @@ typedef struct RpcError {
 } RpcError;
 
 extern const XdrType rpc_error_type, rpc_pool_type, rpc_volume_type, rpc_progress_type,
-    rpc_event_lifecycle_type, rpc_event_refresh_type;
+    rpc_event_lifecycle_type, rpc_event_refresh_type, rpc_hole_type;
