@@ -160,6 +160,30 @@ bool connection_call_own(CisternConnection *connection, CisternProcedure procedu
     return call_and_keep_error(connection, &program_cistern, (gint32)procedure, args, result);
 }
 
+static bool run_stream(RpcClient *client, RemoteProcedure procedure, const RpcVolumeStream *args,
+                       const Progress *progress, StreamFunc move, void *data, GError **error)
+{
+    g_autoptr(RpcStream) stream =
+        rpc_client_open_stream(client, &program_remote, (gint32)procedure, args, args->length,
+                               progress ? progress_report : NULL, (gpointer)progress, error);
+
+    return stream && move(data, stream, error) && rpc_stream_finish(stream, error);
+}
+
+bool connection_stream(CisternConnection *connection, RemoteProcedure procedure,
+                       const RpcVolumeStream *args, StreamFunc move, void *data)
+{
+    GError *error = NULL;
+    const Progress *progress = progress_find(connection->id);
+    RpcClient *client = enter_call(connection, &error);
+    bool ok = client && run_stream(client, procedure, args, progress, move, data, &error);
+    if (client)
+        leave_call(connection);
+    if (!ok)
+        last_error_take(explain_refusal(connection, error));
+    return ok;
+}
+
 RpcWait connection_next_event(CisternConnection *connection, gint64 deadline, RpcEvent *ret,
                               GError **error)
 {
