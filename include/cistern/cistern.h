@@ -132,8 +132,22 @@ typedef enum CisternOpenFlags {
  *                        one answers (for root: the host's); else the embedded engine on
  *                        /var/lib/cistern/embed for root, $XDG_DATA_HOME/cistern or
  *                        ~/.local/share/cistern for others.
- *        Bytes of DIR and PATH may be written as %XX. Anything else in a URI (host, user, unknown
- *        parameters, a fragment) is refused.
+ *        "cistern+tls://HOST[:PORT]/system", also without "+tls"
+ *                        a daemon on another host by TLS (port 16514). Parameters: pkipath=DIR (all
+ *                        certificates; else libvirt's places), no_verify=1, no_sanity=1,
+ *                        tls_priority=TEXT;
+ *        "cistern+tcp://HOST[:PORT]/system"
+ *                        by TCP (port 16509), encrypted and authenticated by SASL;
+ *        "cistern+ssh://[USER@]HOST[:PORT]/system"
+ *                        by ssh, with `nc -U SOCKET` on the other host; "storage+ssh://…" with
+ *                        virt-ssh-helper. Parameters: socket=PATH, proxy=netcat|native|auto,
+ *                        netcat=PROGRAM, command=PROGRAM in place of ssh, keyfile=PATH,
+ *                        known_hosts=PATH, known_hosts_verify=normal|auto|ignore, no_tty=1;
+ *        Every daemon's URI may have auth=sasl, auth=sasl.MECHANISM or auth=polkit (what has to be
+ *        used if anything is), authfile=PATH (credentials in the format of libvirt's auth.conf) and
+ *        name=URI (what the daemon is told).
+ *        Bytes of DIR and PATH may be written as %XX. Unknown parameters and a fragment are
+ *        refused.
  *   flags: CisternOpenFlags.
  * Returns a connection, to be closed with cistern_close().
  * Errors:
@@ -143,6 +157,23 @@ typedef enum CisternOpenFlags {
  *   CISTERN_ERROR_SYSTEM             no daemon answers on the socket; the folder can't be used
  *   CISTERN_ERROR_AUTH_FAILED, CISTERN_ERROR_AUTH_UNAVAILABLE  the daemon wants authentication */
 CISTERN_PUBLIC CisternConnection *cistern_open(const char *uri, unsigned int flags);
+
+/* What a daemon may want to know before it lets somebody in. */
+typedef enum CisternCredential {
+    CISTERN_CREDENTIAL_USER_NAME,
+    CISTERN_CREDENTIAL_PASSWORD, /* not to be shown while it is typed */
+} CisternCredential;
+
+/* Called while a connection is opened, in the thread that opens it, for what neither the URI nor a
+ * file of credentials says. `prompt` is text for people. Returns a string from malloc(), which the
+ * library wipes and frees, or NULL to give up. */
+typedef char *(*CisternAsk)(CisternCredential wanted, const char *prompt, void *data);
+
+/* Who is asked for credentials by the connections that the calling thread opens from now on;
+ * `ask` NULL: nobody, and what would need an answer fails with CISTERN_ERROR_AUTH_FAILED.
+ *   data: passed on to `ask`. It and what it points to stay the caller's.
+ * Returns nothing and cannot fail. */
+CISTERN_PUBLIC void cistern_set_ask(CisternAsk ask, void *data);
 
 /* Ends the connection. Running calls of other threads fail with CISTERN_ERROR_RPC, and this waits
  * for them to return. An embedded engine stops, its jobs are cancelled and its folder is let go;
