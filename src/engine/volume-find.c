@@ -17,7 +17,15 @@ VolumeRecord *pool_find_volume(Pool *pool, const char *name, const Request *requ
     if (!lease_check(pool, OP_LOOK, error))
         return NULL;
     VolumeRecord *record = pool_peek_volume(pool, name);
-    return record ? record : pool_ask_storage(pool, name, request->op, &state, error);
+    g_autoptr(GError) failure = NULL;
+    if (!record)
+        record = pool_ask_storage(pool, name, request->op, &state, &failure);
+    /* Told by the name that was asked for, whatever the storage calls it. */
+    if (error_code(failure) == ERROR_NO_VOLUME)
+        volume_not_found(name, error);
+    else if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return record;
 }
 
 /* ---- by key and path ---- */

@@ -260,7 +260,8 @@ static void serve(struct fuse_session *session, const sigset_t *waiting)
 
 int main(int argc, char **argv)
 {
-    char *arguments[] = {argv[0], "-oallow_other,fsname=hangfs", NULL};
+    char options[] = "-oallow_other,fsname=hangfs";
+    char *arguments[] = {argv[0], options, NULL};
     struct fuse_args args = FUSE_ARGS_INIT(2, arguments);
 
     if (argc != 3) {
