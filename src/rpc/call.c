@@ -53,7 +53,8 @@ const HandlerRow *handler_find(const Program *program, gint32 procedure)
         return find_row(&cistern_handlers, procedure);
     return find_row(&volume_handlers, procedure)
                ?: find_row(&pool_handlers, procedure)
-               ?: find_row(&connection_handlers, procedure);
+               ?: find_row(&connection_handlers, procedure)
+               ?: find_row(&host_handlers, procedure);
 }
 
 /* ---- running ---- */

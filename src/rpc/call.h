@@ -56,7 +56,8 @@ typedef struct HandlerTable {
     guint n_rows;
 } HandlerTable;
 
-extern const HandlerTable connection_handlers, pool_handlers, volume_handlers, cistern_handlers;
+extern const HandlerTable connection_handlers, host_handlers, pool_handlers, volume_handlers,
+    cistern_handlers;
 
 /* NULL when the procedure is not answered here. */
 const HandlerRow *handler_find(const Program *program, gint32 procedure);
