@@ -58,6 +58,7 @@ static Engine *engine_new(const EngineConfig *config, Store *store)
 static void engine_free(Engine *engine)
 {
     uploads_clear(engine);
+    pulse_free(engine->pulse);
     pool_list_clear(engine);
     watch_free(engine->watch);
     event_queue_free(engine->events);
@@ -95,8 +96,8 @@ void engine_close(Engine *engine)
         return;
     bool ended = lease_cancel_all(engine, CLOSE_PATIENCE);
     unwatch_all(engine); /* it queues work, which then no longer may come */
-    ended = workers_stop(engine->workers, CLOSE_PATIENCE) && ended;
     ended = pulse_stop(engine->pulse) && ended;
+    ended = workers_stop(engine->workers, CLOSE_PATIENCE) && ended;
     if (ended)
         engine_free(engine);
     else

@@ -241,20 +241,26 @@ static bool wait_for_answers(Pulse *pulse)
     return pulse->asking == 0;
 }
 
-bool pulse_stop(Pulse *pulse)
+void pulse_halt(Pulse *pulse)
 {
     pthread_mutex_lock(&pulse->lock);
     pulse->stopping = true;
     pthread_cond_broadcast(&pulse->wake);
     pthread_mutex_unlock(&pulse->lock);
     pthread_join(pulse->thread, NULL);
+}
+
+bool pulse_stop(Pulse *pulse)
+{
     pthread_mutex_lock(&pulse->lock);
     bool all_answered = wait_for_answers(pulse);
     pthread_mutex_unlock(&pulse->lock);
-    if (!all_answered)
-        return false;
+    return all_answered;
+}
+
+void pulse_free(Pulse *pulse)
+{
     pthread_mutex_destroy(&pulse->lock);
     pthread_cond_destroy(&pulse->wake);
     g_free(pulse);
-    return true;
 }

@@ -22,6 +22,10 @@ Pulse *pulse_new(Engine *engine);
 /* Something was given to a worker: there may be something to watch. Cheap, may be called often. */
 void pulse_wake(Pulse *pulse);
 
-/* False: the storage of some pool still hasn't answered, and the thread that asked it stays. The
+/* Ends the watch; to be called while the workers are still there, which it looks at.
+ * False: the storage of some pool still hasn't answered, and the thread that asked it stays. The
  * engine must then stay too. */
 bool pulse_stop(Pulse *pulse);
+
+/* After a stop that was true, and when no work is left that could wake it. */
+void pulse_free(Pulse *pulse);
