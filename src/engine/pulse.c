@@ -241,17 +241,13 @@ static bool wait_for_answers(Pulse *pulse)
     return pulse->asking == 0;
 }
 
-void pulse_halt(Pulse *pulse)
+bool pulse_stop(Pulse *pulse)
 {
     pthread_mutex_lock(&pulse->lock);
     pulse->stopping = true;
     pthread_cond_broadcast(&pulse->wake);
     pthread_mutex_unlock(&pulse->lock);
     pthread_join(pulse->thread, NULL);
-}
-
-bool pulse_stop(Pulse *pulse)
-{
     pthread_mutex_lock(&pulse->lock);
     bool all_answered = wait_for_answers(pulse);
     pthread_mutex_unlock(&pulse->lock);
