@@ -281,6 +281,8 @@ bool volume_stream_read(VolumeStream *stream, void *buffer, gsize size, StreamPi
 /* ---- uploads that broke off ---- */
 
 #define BROKEN_MAX 256 /* remembered at most; the oldest are forgotten */
+/* Files' times are as coarse as the kernel's clock tick. */
+#define CLOCK_TICK (20 * G_TIME_SPAN_MILLISECOND)
 
 typedef struct BrokenUpload {
     Uuid pool;
@@ -397,8 +399,10 @@ static bool close_upload(VolumeStream *stream, bool whole, GError **error)
 
     g_clear_pointer(&stream->io, io_close); /* some storage shows the data only now */
     pool_settle_volume(pool, stream->name, &left);
-    if (flushed && !whole && left.volume && stream->position > stream->offset)
+    if (flushed && !whole && left.volume && stream->position > stream->offset) {
         remember(stream, left.volume);
+        g_usleep(CLOCK_TICK); /* so that the next change shows */
+    }
     event_push(pool->engine->events, EVENT_REFRESHED, pool->name, &pool->uuid);
     event_deliver(pool->engine->events);
     return flushed;

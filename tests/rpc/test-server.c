@@ -186,7 +186,7 @@ static void test_unknown(void)
     assert_error_echo(peer, 0x20008087, 1, 1, FRAME_OK, "unknown program");
     assert_error_echo(peer, PROGRAM_REMOTE, 2, 1, FRAME_OK, "unknown program");
     assert_error_echo(peer, PROGRAM_REMOTE, 1, 453, FRAME_OK, "unknown procedure: 453");
-    assert_error_echo(peer, PROGRAM_REMOTE, 1, 208, FRAME_OK, "unknown procedure: 208");
+    assert_error_echo(peer, PROGRAM_REMOTE, 1, 207, FRAME_OK, "unknown procedure: 207");
     assert_error_echo(peer, PROGRAM_REMOTE, 1, 0, FRAME_OK, "unknown procedure");
     assert_error_echo(peer, PROGRAM_REMOTE, 1, -1, FRAME_OK, "unknown procedure");
     assert_error_echo(peer, PROGRAM_REMOTE, 1, REMOTE_STORAGE_POOL_EVENT_REFRESH, FRAME_OK,
