@@ -132,8 +132,22 @@ typedef enum CisternOpenFlags {
  *                        one answers (for root: the host's); else the embedded engine on
  *                        /var/lib/cistern/embed for root, $XDG_DATA_HOME/cistern or
  *                        ~/.local/share/cistern for others.
- *        Bytes of DIR and PATH may be written as %XX. Anything else in a URI (host, user, unknown
- *        parameters, a fragment) is refused.
+ *        "cistern+tls://HOST[:PORT]/system", also without "+tls"
+ *                        a daemon on another host by TLS (port 16514). Parameters: pkipath=DIR (all
+ *                        certificates; else libvirt's places), no_verify=1, no_sanity=1,
+ *                        tls_priority=TEXT;
+ *        "cistern+tcp://HOST[:PORT]/system"
+ *                        by TCP (port 16509), encrypted and authenticated by SASL;
+ *        "cistern+ssh://[USER@]HOST[:PORT]/system"
+ *                        by ssh, with `nc -U SOCKET` on the other host; "storage+ssh://…" with
+ *                        virt-ssh-helper. Parameters: socket=PATH, proxy=netcat|native|auto,
+ *                        netcat=PROGRAM, command=PROGRAM in place of ssh, keyfile=PATH,
+ *                        known_hosts=PATH, known_hosts_verify=normal|auto|ignore, no_tty=1;
+ *        Every daemon's URI may have auth=sasl, auth=sasl.MECHANISM or auth=polkit (what has to be
+ *        used if anything is), authfile=PATH (credentials in the format of libvirt's auth.conf) and
+ *        name=URI (what the daemon is told).
+ *        Bytes of DIR and PATH may be written as %XX. Unknown parameters and a fragment are
+ *        refused.
  *   flags: CisternOpenFlags.
  * Returns a connection, to be closed with cistern_close().
  * Errors:
@@ -143,6 +157,23 @@ typedef enum CisternOpenFlags {
  *   CISTERN_ERROR_SYSTEM             no daemon answers on the socket; the folder can't be used
  *   CISTERN_ERROR_AUTH_FAILED, CISTERN_ERROR_AUTH_UNAVAILABLE  the daemon wants authentication */
 CISTERN_PUBLIC CisternConnection *cistern_open(const char *uri, unsigned int flags);
+
+/* What a daemon may want to know before it lets somebody in. */
+typedef enum CisternCredential {
+    CISTERN_CREDENTIAL_USER_NAME,
+    CISTERN_CREDENTIAL_PASSWORD, /* not to be shown while it is typed */
+} CisternCredential;
+
+/* Called while a connection is opened, in the thread that opens it, for what neither the URI nor a
+ * file of credentials says. `prompt` is text for people. Returns a string from malloc(), which the
+ * library wipes and frees, or NULL to give up. */
+typedef char *(*CisternAsk)(CisternCredential wanted, const char *prompt, void *data);
+
+/* Who is asked for credentials by the connections that the calling thread opens from now on;
+ * `ask` NULL: nobody, and what would need an answer fails with CISTERN_ERROR_AUTH_FAILED.
+ *   data: passed on to `ask`. It and what it points to stay the caller's.
+ * Returns nothing and cannot fail. */
+CISTERN_PUBLIC void cistern_set_ask(CisternAsk ask, void *data);
 
 /* Ends the connection. Running calls of other threads fail with CISTERN_ERROR_RPC, and this waits
  * for them to return. An embedded engine stops, its jobs are cancelled and its folder is let go;
@@ -601,6 +632,88 @@ typedef enum CisternWipe {
  * CISTERN_ERROR_OPERATION_INVALID when the pool is not active or the volume is in use. */
 CISTERN_PUBLIC int cistern_volume_wipe(CisternVolume *volume, unsigned int algorithm,
                                        unsigned int flags);
+
+/* ---- volumes: content ---- */
+
+typedef enum CisternStreamFlags {
+    CISTERN_STREAM_SPARSE = 1 << 0, /* holes travel as such, not as zeros */
+} CisternStreamFlags;
+
+/* Where an upload's bytes come from. The functions are called in the thread of the upload and may
+ * take their time; they must not use the connection. */
+typedef struct CisternStreamSource {
+    /* Asked before each read with CISTERN_STREAM_SPARSE, else never and may be NULL: how many bytes
+     * of hole begin here. They count as read. 0: data or the end comes next; below 0: gives up. */
+    int64_t (*hole)(void *data);
+    /* Puts the next bytes into the buffer: at most `size`, which is not below 65536, and none of
+     * the next hole. Returns their number; 0 at the end; below 0: gives up. */
+    int64_t (*read)(void *buffer, size_t size, void *data);
+} CisternStreamSource;
+
+/* Where a download's bytes go, in order. Same rules; anything but 0 gives up. */
+typedef struct CisternStreamSink {
+    /* Takes all `size` bytes. */
+    int (*write)(const void *bytes, size_t size, void *data);
+    /* With CISTERN_STREAM_SPARSE: the next `length` bytes are a hole; also at the very end, so that
+     * the target must get its size from it. Else never called and may be NULL. */
+    int (*hole)(uint64_t length, void *data);
+} CisternStreamSink;
+
+/* Writes into a volume. What a guest would read is not looked at: these are the bytes of the file
+ * or device. Returns when everything is on stable storage and the volume was read again.
+ *   offset: bytes from the start of the volume to where the first byte goes
+ *   length: how many bytes may come; more is an error. 0 = any number; a file grows as needed,
+ *           a device has its end
+ *   flags:  CisternStreamFlags. A hole reads as zeros afterwards, whatever was there
+ *   source: where the bytes come from
+ *   data:   handed to the source's functions.
+ * A progress callback (cistern_set_progress()) hears of the bytes sent, holes included, and of
+ * `length`; it can cancel.
+ * Returns 0. When it fails, what came before it remains in the volume; see
+ * cistern_volume_resume_point().
+ * Errors: CISTERN_ERROR_NO_VOLUME; CISTERN_ERROR_OPERATION_INVALID when the pool is not active or
+ * the volume is in use; CISTERN_ERROR_SYSTEM with ENOSPC beyond `length` or the end of a device;
+ * CISTERN_ERROR_ABORTED when the source gave up; CISTERN_ERROR_NO_SUPPORT when the type can't. */
+CISTERN_PUBLIC int cistern_volume_upload(CisternVolume *volume, uint64_t offset, uint64_t length,
+                                         unsigned int flags, const CisternStreamSource *source,
+                                         void *data);
+
+/* Reads a volume's bytes.
+ *   offset: bytes from the start of the volume to the first byte wanted; beyond the end nothing
+ *           comes
+ *   length: how many bytes at most; 0 = to the end
+ *   flags:  CisternStreamFlags
+ *   sink:   where the bytes go
+ *   data:   handed to the sink's functions.
+ * A progress callback (cistern_set_progress()) hears of the bytes that came, holes included, and of
+ * `length`; it can cancel.
+ * Returns 0 when all came. When it fails, all that the sink was given is right.
+ * Errors: CISTERN_ERROR_NO_VOLUME; CISTERN_ERROR_OPERATION_INVALID when the pool is not active or
+ * the volume is being written; CISTERN_ERROR_ABORTED when the sink gave up;
+ * CISTERN_ERROR_NO_SUPPORT when the type can't. */
+CISTERN_PUBLIC int cistern_volume_download(CisternVolume *volume, uint64_t offset, uint64_t length,
+                                           unsigned int flags, const CisternStreamSink *sink,
+                                           void *data);
+
+/* What is known of the last upload to a volume, when that broke off. */
+typedef struct CisternResumePoint {
+    uint64_t offset; /* where it began, bytes from the start of the volume */
+    uint64_t done;   /* bytes behind it that came and are on stable storage, holes included; 0 when
+                        nothing is known: the volume has changed since, or the daemon was started
+                        anew */
+} CisternResumePoint;
+
+/* How far an upload came that broke off. It goes on with cistern_volume_upload() at
+ * `offset` + `done`, from the source's byte number `done`.
+ *   ret_point: written on success.
+ * Returns 0.
+ * Errors: CISTERN_ERROR_NO_VOLUME; CISTERN_ERROR_OPERATION_INVALID when the pool is not active or
+ * the volume is in use, for one by the upload itself, whose end the daemon hasn't seen yet;
+ * CISTERN_ERROR_NO_SUPPORT when the other side is libvirt. */
+CISTERN_PUBLIC int cistern_volume_resume_point(CisternVolume *volume,
+                                               CisternResumePoint *ret_point);
+
+/* ---- volumes: backing chains ---- */
 
 /* One image of a backing chain; element 0 is the volume itself. No string is NULL. */
 typedef struct CisternChainEntry {

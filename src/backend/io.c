@@ -92,17 +92,27 @@ static bool zero_by_any(int fd, const ZeroFunc *funcs, guint64 offset, guint64 l
     return false;
 }
 
+/* Makes the range zero. What lies behind a file's end, and needs no reserved space, only makes it
+ * longer. */
+static bool zero_range_of(int fd, const struct stat *st, guint64 offset, guint64 length,
+                          bool reserve)
+{
+    guint64 size = (guint64)st->st_size;
+    bool grows = S_ISREG(st->st_mode) && size < offset + length;
+    guint64 inside = !grows || reserve ? length : size > offset ? size - offset : 0;
+
+    if (inside > 0 && !zero_by_any(fd, zero_funcs[S_ISBLK(st->st_mode)][reserve], offset, inside))
+        return false;
+    return !grows || ftruncate(fd, (off_t)(offset + length)) == 0;
+}
+
 static bool zero_fd(Io *io, guint64 offset, guint64 length, bool reserve, GError **error)
 {
     struct stat st;
 
     if (length == 0)
         return true;
-    bool ok = fstat(io->fd, &st) == 0 &&
-              zero_by_any(io->fd, zero_funcs[S_ISBLK(st.st_mode)][reserve], offset, length);
-    if (ok && S_ISREG(st.st_mode) && (guint64)st.st_size < offset + length)
-        ok = ftruncate(io->fd, (off_t)(offset + length)) == 0;
-    if (ok)
+    if (fstat(io->fd, &st) == 0 && zero_range_of(io->fd, &st, offset, length, reserve))
         return true;
     return error_set_errno(error, ORIGIN_STORAGE, errno,
                            "cannot write zeros at offset %" G_GUINT64_FORMAT, offset);

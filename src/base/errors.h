@@ -62,6 +62,7 @@ typedef enum ErrorOrigin {
     ORIGIN_NODEDEV = 22,
     ORIGIN_SECRET = 30,
     ORIGIN_STREAMS = 38,
+    ORIGIN_DBUS = 47,
     ORIGIN_ACCESS = 55,
     ORIGIN_POLKIT = 60,
 } ErrorOrigin;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "connection.h"
 
+#include "credentials.h"
 #include "embedded.h"
 #include "log.h"
 #include "progress.h"
+#include "remote.h"
 #include "socket.h"
 #include "uri.h"
 
@@ -160,6 +162,30 @@ bool connection_call_own(CisternConnection *connection, CisternProcedure procedu
     return call_and_keep_error(connection, &program_cistern, (gint32)procedure, args, result);
 }
 
+static bool run_stream(RpcClient *client, RemoteProcedure procedure, const RpcVolumeStream *args,
+                       const Progress *progress, StreamFunc move, void *data, GError **error)
+{
+    g_autoptr(RpcStream) stream =
+        rpc_client_open_stream(client, &program_remote, (gint32)procedure, args, args->length,
+                               progress ? progress_report : NULL, (gpointer)progress, error);
+
+    return stream && move(data, stream, error) && rpc_stream_finish(stream, error);
+}
+
+bool connection_stream(CisternConnection *connection, RemoteProcedure procedure,
+                       const RpcVolumeStream *args, StreamFunc move, void *data)
+{
+    GError *error = NULL;
+    const Progress *progress = progress_find(connection->id);
+    RpcClient *client = enter_call(connection, &error);
+    bool ok = client && run_stream(client, procedure, args, progress, move, data, &error);
+    if (client)
+        leave_call(connection);
+    if (!ok)
+        last_error_take(explain_refusal(connection, error));
+    return ok;
+}
+
 RpcWait connection_next_event(CisternConnection *connection, gint64 deadline, RpcEvent *ret,
                               GError **error)
 {
@@ -206,17 +232,32 @@ int call_for_nothing(CisternConnection *connection, RemoteProcedure procedure, c
 
 /* ---- opening ---- */
 
+static bool check_wanted_auth(const Uri *uri, gint32 offered, GError **error)
+{
+    gint32 wanted = !uri->auth                         ? offered
+                    : g_str_equal(uri->auth, "polkit") ? RPC_AUTH_POLKIT
+                                                       : RPC_AUTH_SASL;
+
+    return wanted == offered || offered == RPC_AUTH_NONE ||
+           error_set(error, ERROR_AUTH_FAILED, ORIGIN_RPC,
+                     "'%s' does not offer the authentication '%s'", uri->text, uri->auth);
+}
+
 static bool authenticate(CisternConnection *connection, GError **error)
 {
-    RpcAuthTypes wanted;
-    if (!call(connection, &program_remote, REMOTE_AUTH_LIST, NULL, &wanted, error))
+    RpcAuthTypes offered;
+    if (!call(connection, &program_remote, REMOTE_AUTH_LIST, NULL, &offered, error))
         return false;
-    gint32 type = wanted.n_types > 0 ? wanted.types[0] : RPC_AUTH_NONE;
-    g_free(wanted.types);
+    gint32 type = offered.n_types > 0 ? offered.types[0] : RPC_AUTH_NONE;
+    g_free(offered.types);
+    if (!check_wanted_auth(connection->uri, type, error))
+        return false;
     if (type == RPC_AUTH_NONE)
         return true;
     if (type == RPC_AUTH_POLKIT)
         return call(connection, &program_remote, REMOTE_AUTH_POLKIT, NULL, &(RpcInt){0}, error);
+    if (type == RPC_AUTH_SASL)
+        return credentials_authenticate(connection->client, connection->uri, error);
     return error_set(error, ERROR_AUTH_UNAVAILABLE, ORIGIN_RPC,
                      "'%s' asks for authentication of kind %d, which this library doesn't have",
                      connection->uri->text, type);
@@ -235,17 +276,27 @@ static int connect_embedded(CisternConnection *connection, bool read_only, GErro
     return connection->embedded ? embedded_connect(connection->embedded, read_only, error) : -1;
 }
 
+static Transport *find_way(CisternConnection *connection, bool read_only, GError **error)
+{
+    const Uri *uri = connection->uri;
+    if (uri->transport != URI_UNIX)
+        return remote_connect(uri, read_only, error);
+    int fd = uri->embedded ? connect_embedded(connection, read_only, error)
+                           : socket_connect(uri->path, error);
+    return fd >= 0 ? transport_new(fd) : NULL;
+}
+
 /* Takes over the URI. */
 static CisternConnection *open_uri(Uri *uri, bool read_only, GError **error)
 {
     CisternConnection *connection = connection_new(uri);
     g_autofree char *peer =
-        g_strdup_printf(uri->embedded ? "the engine on '%s'" : "the daemon at '%s'", uri->path);
-    int fd = uri->embedded ? connect_embedded(connection, read_only, error)
-                           : socket_connect(uri->path, error);
-    if (fd >= 0)
-        connection->client = rpc_client_new(fd, peer);
-    if (fd >= 0 && shake_hands(connection, read_only, error))
+        g_strdup_printf(uri->embedded ? "the engine on '%s'" : "the daemon at '%s'",
+                        uri->host ?: uri->path);
+    Transport *transport = find_way(connection, read_only, error);
+    if (transport)
+        connection->client = rpc_client_new_over(transport, peer);
+    if (transport && shake_hands(connection, read_only, error))
         return connection;
     cistern_close(connection);
     return NULL;

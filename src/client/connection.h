@@ -36,6 +36,14 @@ bool connection_call(CisternConnection *connection, RemoteProcedure procedure, c
 bool connection_call_own(CisternConnection *connection, CisternProcedure procedure,
                          const void *args, void *result);
 
+/* Moves all of a stream's data. */
+typedef bool (*StreamFunc)(void *data, RpcStream *stream, GError **error);
+
+/* Opens a stream, has `move` move the data and finishes it, with the thread's progress callback.
+ * False with the thread's last error set. */
+bool connection_stream(CisternConnection *connection, RemoteProcedure procedure,
+                       const RpcVolumeStream *args, StreamFunc move, void *data);
+
 /* A handle that takes over the strings of `id`, which is left empty. */
 CisternPool *pool_handle_new(CisternConnection *connection, RpcPool *id);
 CisternVolume *volume_handle_new(CisternConnection *connection, RpcVolume *id);

@@ -5,6 +5,8 @@
 #include "fd.h"
 
 #include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -32,9 +34,19 @@ static bool check_owner(int folder, const char *path, GError **error)
                      path, st.st_uid, st.st_mode & 07777, geteuid());
 }
 
-int listener_open_folder(const char *path, GError **error)
+/* The folders above it too: those of a session may be missing. */
+static bool make_folder(const char *path, guint mode)
 {
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+    g_autofree char *parent = g_path_get_dirname(path);
+
+    if (mkdir(path, mode) == 0)
+        return chmod(path, mode) == 0; /* whatever the umask is */
+    return errno == ENOENT && g_mkdir_with_parents(parent, 0700) == 0 && mkdir(path, mode) == 0;
+}
+
+int listener_open_folder(const char *path, guint mode, GError **error)
+{
+    if (!make_folder(path, mode) && errno != EEXIST)
         return fail(error, "make the folder of the sockets", path);
     autofd int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0)
@@ -54,15 +66,17 @@ static bool remove_old_socket(int folder, const char *name)
 }
 
 /* By way of the folder's descriptor, so that nobody can lead the path elsewhere meanwhile. */
-static bool bind_beneath(int fd, int folder, const char *name)
+static bool bind_beneath(int fd, int folder, const char *name, guint mode, gid_t group)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     g_snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", folder, name);
     return bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
-           fchmodat(folder, name, 0600, 0) == 0;
+           fchownat(folder, name, (uid_t)-1, group, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fchmodat(folder, name, mode, 0) == 0;
 }
 
-int listener_new(int folder, const char *path, const char *name, GError **error)
+int listener_new(int folder, const char *path, const char *name, guint mode, gid_t group,
+                 GError **error)
 {
     g_autofree char *full = g_build_filename(path, name, NULL);
     size_t most = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
@@ -75,7 +89,60 @@ int listener_new(int folder, const char *path, const char *name, GError **error)
     if (!remove_old_socket(folder, name))
         return fail(error, "remove what is in the place of the socket", full);
     autofd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || !bind_beneath(fd, folder, name) || listen(fd, BACKLOG) < 0)
+    if (fd < 0 || !bind_beneath(fd, folder, name, mode, group) || listen(fd, BACKLOG) < 0)
         return fail(error, "listen on", full);
     return fd_steal(&fd);
+}
+
+/* ---- the network ---- */
+
+/* -1 with errno. */
+static int listen_at(const struct addrinfo *at)
+{
+    autofd int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const int on = 1;
+
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+        (at->ai_family == AF_INET6 &&
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) ||
+        bind(fd, at->ai_addr, at->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
+        return -1;
+    return fd_steal(&fd);
+}
+
+/* A machine may lack IPv6, or IPv4: then the other is enough. */
+static bool may_be_missing(const struct addrinfo *at, guint present)
+{
+    return (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL) && (at->ai_next || present > 0);
+}
+
+static bool listen_at_all(const struct addrinfo *list, const char *address, guint port, GArray *ret,
+                          GError **error)
+{
+    for (const struct addrinfo *at = list; at; at = at->ai_next) {
+        int fd = listen_at(at);
+        if (fd >= 0)
+            g_array_append_val(ret, fd);
+        else if (!may_be_missing(at, ret->len))
+            return error_set_errno(error, ORIGIN_RPC, errno, "can't listen on port %u of %s", port,
+                                   address ? address : "all addresses");
+    }
+    return true;
+}
+
+bool listener_new_tcp(const char *address, guint port, GArray *ret, GError **error)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *list = NULL;
+    char service[16];
+
+    g_snprintf(service, sizeof service, "%u", port);
+    int status = getaddrinfo(address, service, &hints, &list);
+    if (status != 0)
+        return error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_RPC,
+                         "listen_addr '%s' is no address of this machine: %s",
+                         address ? address : "", gai_strerror(status));
+    bool ok = listen_at_all(list, address, port, ret, error);
+    freeaddrinfo(list);
+    return ok;
 }

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* cisternd: the engine behind sockets, until a signal ends it. */
+#include "activation.h"
 #include "errors.h"
 #include "fd.h"
+#include "folders.h"
 #include "listener.h"
 #include "log.h"
 #include "notify.h"
-#include "options.h"
+#include "polkit.h"
 #include "priority.h"
 #include "registry.h"
-#include "server.h"
+#include "sockets.h"
 #include "state-folder.h"
 
 #include <errno.h>
@@ -18,20 +20,198 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#define SOCKET_NAME    "cistern-sock"
-#define SOCKET_NAME_RO "cistern-sock-ro"
+#define STOP_TICK    20    /* milliseconds between looks at what still runs */
+#define QUIET_TICKS  2     /* an answer is still on its way for a moment after its call */
+#define IDLE_TICKS   10    /* looks within the time of --timeout */
+#define LONGEST_TICK 10000 /* milliseconds */
 
 typedef struct Daemon {
+    const Options *options;
     Folders folders;
+    Config config;
     int lock;    /* of folders.base; -1 without one */
     int signals; /* signalfd */
-    int socket_folder;
+    Sockets sockets;
+    TlsContext *tls;
     Engine *engine;
     Server *server;
     GMainLoop *loop;
+
+    bool reloading, reload_again;
+    bool stopping;
+    gint64 stop_at;    /* then what still runs is cancelled */
+    guint quiet_ticks; /* looks in a row that found nothing running */
+    gint64 busy_at;    /* when there was last a job */
 } Daemon;
+
+static guint count_jobs(Daemon *daemon)
+{
+    g_autoptr(GPtrArray) jobs = engine_list_jobs(daemon->engine);
+
+    return jobs->len;
+}
+
+/* ---- stopping ---- */
+
+static void log_cancelled(Daemon *daemon)
+{
+    g_autoptr(GPtrArray) jobs = engine_list_jobs(daemon->engine);
+
+    for (guint i = 0; i < jobs->len; i++) {
+        const JobInfo *job = jobs->pdata[i];
+        log_warning("job %" G_GUINT64_FORMAT
+                    " (%s, pool '%s'%s%s) for %s is called off: it did not "
+                    "end within %u seconds",
+                    job->id, job->operation, job->pool, job->volume ? ", volume " : "",
+                    job->volume ? job->volume : "", job->client, daemon->config.stop_timeout);
+    }
+}
+
+static gboolean look_whether_quiet(void *data)
+{
+    Daemon *daemon = data;
+
+    daemon->quiet_ticks = server_is_busy(daemon->server) ? 0 : daemon->quiet_ticks + 1;
+    if (daemon->quiet_ticks < QUIET_TICKS && g_get_monotonic_time() < daemon->stop_at)
+        return G_SOURCE_CONTINUE;
+    log_cancelled(daemon);
+    g_main_loop_quit(daemon->loop);
+    return G_SOURCE_REMOVE;
+}
+
+/* Asked for a second time it doesn't wait any longer. */
+static void begin_stop(Daemon *daemon)
+{
+    if (daemon->stopping)
+        return g_main_loop_quit(daemon->loop);
+    daemon->stopping = true;
+    daemon->stop_at =
+        g_get_monotonic_time() + daemon->config.stop_timeout * (gint64)G_TIME_SPAN_SECOND;
+    notify_stopping();
+    sockets_clear(&daemon->sockets);
+    server_drain(daemon->server);
+    g_timeout_add(STOP_TICK, look_whether_quiet, daemon);
+}
+
+/* ---- ending for lack of work ---- */
+
+static gboolean look_whether_idle(void *data)
+{
+    Daemon *daemon = data;
+    gint64 now = g_get_monotonic_time();
+    gint64 idle_at = server_idle_since(daemon->server);
+
+    if (idle_at == 0 || count_jobs(daemon) > 0)
+        daemon->busy_at = now;
+    idle_at = MAX(idle_at, daemon->busy_at);
+    if (daemon->stopping || now - idle_at < daemon->options->timeout * (gint64)G_TIME_SPAN_SECOND)
+        return G_SOURCE_CONTINUE;
+    log_info("stopping: nobody came for %u seconds", daemon->options->timeout);
+    begin_stop(daemon);
+    return G_SOURCE_REMOVE;
+}
+
+static void watch_idleness(Daemon *daemon)
+{
+    guint64 tick = daemon->options->timeout * G_GUINT64_CONSTANT(1000) / IDLE_TICKS;
+
+    if (tick == 0)
+        return;
+    daemon->busy_at = g_get_monotonic_time();
+    g_timeout_add((guint)MIN(tick, LONGEST_TICK), look_whether_idle, daemon);
+}
+
+/* ---- reloading ---- */
+
+static void apply_log_level(Daemon *daemon)
+{
+    const Options *options = daemon->options;
+
+    log_set_level(options->has_log_level ? options->log_level : daemon->config.log_level);
+}
+
+static bool reload_tls(Daemon *daemon, const Config *config, GError **error)
+{
+    if (!daemon->tls)
+        return true;
+    TlsContext *tls = sockets_load_tls(config, error);
+    if (!tls)
+        return false;
+    tls_context_unref(daemon->tls);
+    daemon->tls = tls;
+    server_set_tls(daemon->server, tls);
+    return true;
+}
+
+static void warn_of_fixed(Daemon *daemon, const Config *config)
+{
+    g_autofree char *changes = config_fixed_changes(&daemon->config, config);
+
+    if (changes)
+        log_warning("%s: these count when the daemon starts again: %s", daemon->folders.config_file,
+                    changes);
+}
+
+/* Takes what a running daemon can take; with any error nothing. */
+static bool reload_config(Daemon *daemon, GError **error)
+{
+    const Folders *folders = &daemon->folders;
+    g_auto(Config) config = {0};
+
+    if (!config_load(folders->config_file, folders->site, folders->config_must_exist, &config,
+                     error) ||
+        !reload_tls(daemon, &config, error))
+        return false;
+    warn_of_fixed(daemon, &config);
+    daemon->config.log_level = config.log_level;
+    daemon->config.stop_timeout = config.stop_timeout;
+    apply_log_level(daemon);
+    return true;
+}
+
+static void begin_reload(Daemon *daemon);
+
+static gboolean end_reload(void *data)
+{
+    Daemon *daemon = data;
+
+    daemon->reloading = false;
+    if (daemon->stopping)
+        return G_SOURCE_REMOVE;
+    notify_ready();
+    log_info("reloaded");
+    if (daemon->reload_again)
+        begin_reload(daemon);
+    return G_SOURCE_REMOVE;
+}
+
+/* On a worker: the folder may be slow. */
+static void reload_definitions(void *data)
+{
+    Daemon *daemon = data;
+    g_autoptr(GError) error = NULL;
+
+    if (!engine_reload(daemon->engine, &error))
+        log_error("the definitions were not read again: %s", error->message);
+    g_idle_add(end_reload, daemon);
+}
+
+static void begin_reload(Daemon *daemon)
+{
+    g_autoptr(GError) error = NULL;
+
+    daemon->reload_again = daemon->reloading;
+    if (daemon->reloading || daemon->stopping)
+        return;
+    daemon->reloading = true;
+    notify_reloading();
+    if (!reload_config(daemon, &error))
+        log_error("the configuration stays as it was: %s", error->message);
+    engine_run(daemon->engine, NULL, WORK_CONTROL, reload_definitions, daemon);
+}
 
 /* ---- signals ---- */
 
@@ -39,9 +219,11 @@ typedef struct Daemon {
 static bool take_signals(Daemon *daemon, GError **error)
 {
     sigset_t set;
+
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     daemon->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -51,16 +233,20 @@ static bool take_signals(Daemon *daemon, GError **error)
 
 static gboolean on_signal(int fd, GIOCondition condition, gpointer data)
 {
-    Daemon *daemon = data;
     struct signalfd_siginfo info;
-    if (read(fd, &info, sizeof info) == sizeof info) {
-        log_info("stopping on signal %u", info.ssi_signo);
-        g_main_loop_quit(daemon->loop);
-    }
+
+    if (read(fd, &info, sizeof info) != sizeof info)
+        return G_SOURCE_CONTINUE;
+    log_info("%s on signal %u", info.ssi_signo == SIGHUP ? "reloading" : "stopping",
+             info.ssi_signo);
+    if (info.ssi_signo == SIGHUP)
+        begin_reload(data);
+    else
+        begin_stop(data);
     return G_SOURCE_CONTINUE;
 }
 
-/* ---- start and stop ---- */
+/* ---- starting ---- */
 
 static bool lock_base(Daemon *daemon, GError **error)
 {
@@ -70,11 +256,20 @@ static bool lock_base(Daemon *daemon, GError **error)
     return daemon->lock >= 0;
 }
 
+/* Of the folders that are made for the states, those above belong to the sockets' clients too. */
+static bool make_runtime_folder(Daemon *daemon, GError **error)
+{
+    const Folders *folders = &daemon->folders;
+    autofd int folder = listener_open_folder(folders->sockets, folders->sockets_mode, error);
+
+    return folder >= 0;
+}
+
 static bool start_engine(Daemon *daemon, GError **error)
 {
     EngineConfig config = {
-        .config_dir = daemon->folders.config,
-        .state_dir = daemon->folders.state,
+        .config_dir = daemon->folders.definitions,
+        .state_dir = daemon->folders.states,
         .backends = backends,
         .n_backends = n_backends,
     };
@@ -82,68 +277,104 @@ static bool start_engine(Daemon *daemon, GError **error)
     return daemon->engine != NULL;
 }
 
-static bool listen_on(Daemon *daemon, const char *name, bool read_only, GError **error)
+static ServerConfig server_config(const Daemon *daemon)
 {
-    int fd = listener_new(daemon->socket_folder, daemon->folders.sockets, name, error);
-    if (fd < 0)
-        return false;
-    server_add_listener(daemon->server, fd, read_only);
-    log_info("listening on %s/%s", daemon->folders.sockets, name);
-    return true;
+    const Config *config = &daemon->config;
+    bool asks_polkit = config->access_drivers && config->access_drivers[0];
+
+    return (ServerConfig){
+        .max_clients = config->max_clients,
+        .max_unauthenticated = config->max_anonymous_clients,
+        .max_client_requests = config->max_client_requests,
+        .max_queued = (gsize)config->max_client_buffer << 20,
+        .read_deadline = config->read_deadline,
+        .keepalive_interval = config->keepalive_interval,
+        .keepalive_count = config->keepalive_count,
+        .auth_timeout = config->auth_timeout,
+        .uri_path = daemon->folders.uri_path,
+        .access = asks_polkit ? polkit_access : NULL,
+        .access_waits = asks_polkit,
+        .sasl_min_ssf = config->tcp_min_ssf,
+        .sasl_users = (const char *const *)config->sasl_allowed_username_list,
+    };
 }
 
-static bool start_server(Daemon *daemon, GError **error)
+static bool start_server(Daemon *daemon, GArray *activated, GError **error)
 {
+    ServerConfig config = server_config(daemon);
+
     daemon->loop = g_main_loop_new(NULL, FALSE);
     g_unix_fd_add(daemon->signals, G_IO_IN, on_signal, daemon);
-    daemon->server = server_new(daemon->engine, &(ServerConfig){0});
-    return listen_on(daemon, SOCKET_NAME, false, error) &&
-           (!daemon->folders.has_read_only_socket ||
-            listen_on(daemon, SOCKET_NAME_RO, true, error));
+    if (sockets_want_tls(&daemon->config, activated)) {
+        daemon->tls = sockets_load_tls(&daemon->config, error);
+        if (!daemon->tls)
+            return false;
+    }
+    daemon->server = server_new(daemon->engine, &config);
+    return sockets_open(&daemon->sockets, &daemon->folders, &daemon->config, activated, daemon->tls,
+                        daemon->server, error);
 }
 
 static bool start(Daemon *daemon, GError **error)
 {
-    if (!take_signals(daemon, error) || !lock_base(daemon, error))
-        return false;
-    daemon->socket_folder = listener_open_folder(daemon->folders.sockets, error);
-    return daemon->socket_folder >= 0 && start_engine(daemon, error) && start_server(daemon, error);
+    g_autoptr(GArray) activated = activation_take(error);
+
+    return activated && take_signals(daemon, error) && lock_base(daemon, error) &&
+           make_runtime_folder(daemon, error) && start_engine(daemon, error) &&
+           start_server(daemon, activated, error);
 }
 
-/* What was started, in reverse; only sockets that we made are ours to remove. */
+/* What was started, in reverse. */
 static void stop(Daemon *daemon)
 {
-    if (daemon->server) {
-        unlinkat(daemon->socket_folder, SOCKET_NAME, 0);
-        unlinkat(daemon->socket_folder, SOCKET_NAME_RO, 0);
-    }
+    notify_end();
+    sockets_clear(&daemon->sockets);
     g_clear_pointer(&daemon->server, server_free);
     g_clear_pointer(&daemon->engine, engine_close);
+    g_clear_pointer(&daemon->tls, tls_context_unref);
     g_clear_pointer(&daemon->loop, g_main_loop_unref);
-    fd_close(&daemon->socket_folder);
     fd_close(&daemon->signals);
     fd_close(&daemon->lock);
-    folders_clear(&daemon->folders);
+}
+
+static bool load_config(Daemon *daemon, GError **error)
+{
+    const Folders *folders = &daemon->folders;
+
+    return config_load(folders->config_file, folders->site, folders->config_must_exist,
+                       &daemon->config, error);
+}
+
+static void serve(Daemon *daemon, GError **error)
+{
+    apply_log_level(daemon);
+    if (start(daemon, error)) {
+        notify_ready();
+        notify_watchdog();
+        watch_idleness(daemon);
+        priority_answer();
+        g_main_loop_run(daemon->loop);
+    }
+    stop(daemon);
 }
 
 static int run(const Options *options)
 {
     g_autoptr(GError) error = NULL;
     Daemon daemon = {
+        .options = options,
         .folders = folders_choose(options),
         .lock = -1,
         .signals = -1,
-        .socket_folder = -1,
+        .sockets = SOCKETS_INIT,
     };
-    if (start(&daemon, &error)) {
-        notify_manager("READY=1");
-        priority_answer();
-        g_main_loop_run(daemon.loop);
-        notify_manager("STOPPING=1");
-    } else {
+
+    if (load_config(&daemon, &error) && !options->check_config)
+        serve(&daemon, &error);
+    if (error)
         log_error("%s", error->message);
-    }
-    stop(&daemon);
+    config_clear(&daemon.config);
+    folders_clear(&daemon.folders);
     return error ? error_exit_status(error_code(error)) : EXIT_SUCCESS;
 }
 
@@ -162,6 +393,6 @@ int main(int argc, char **argv)
         printf("cisternd %s\n", CISTERN_VERSION);
         return EXIT_SUCCESS;
     }
-    log_set_level(options.log_level);
+    notify_start();
     return run(&options);
 }

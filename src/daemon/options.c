@@ -3,11 +3,12 @@
 
 #include "errors.h"
 
-#include <unistd.h>
+#define TIMEOUT_MAX (10 * 365 * 86400) /* seconds */
 
 void options_clear(Options *options)
 {
     g_clear_pointer(&options->root, g_free);
+    g_clear_pointer(&options->config_file, g_free);
 }
 
 static bool parse_level(const char *word, LogLevel *ret, GError **error)
@@ -27,13 +28,37 @@ static bool parse_level(const char *word, LogLevel *ret, GError **error)
                      "--log-level '%s' is none of error, warning, info, debug", word);
 }
 
+static bool check(const Options *options, int timeout, GError **error)
+{
+    if (options->root && options->libvirt)
+        return error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_NONE,
+                         "--libvirt takes libvirt's folders, --root one of your own; give one of "
+                         "them");
+    return (timeout >= 0 && timeout <= TIMEOUT_MAX) ||
+           error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_NONE,
+                     "--timeout is a number of seconds up to %d", TIMEOUT_MAX);
+}
+
+static char *absolute(const char *path)
+{
+    return path ? g_canonicalize_filename(path, NULL) : NULL;
+}
+
 bool options_parse(int argc, char **argv, Options *ret, GError **error)
 {
-    g_autofree char *root = NULL, *level = NULL;
-    gboolean verbose = FALSE, version = FALSE;
+    g_autofree char *root = NULL, *config = NULL, *level = NULL;
+    gboolean verbose = FALSE, version = FALSE, libvirt = FALSE, check_config = FALSE;
+    int timeout = 0;
     const GOptionEntry entries[] = {
         {"root", 0, 0, G_OPTION_ARG_FILENAME, &root,
          "Keep everything beneath DIR: definitions in etc, states and sockets in run", "DIR"},
+        {"libvirt", 0, 0, G_OPTION_ARG_NONE, &libvirt,
+         "Take the place of virtstoraged: its sockets, definitions and states", NULL},
+        {"config", 'f', 0, G_OPTION_ARG_FILENAME, &config, "Read this configuration file", "FILE"},
+        {"check-config", 0, 0, G_OPTION_ARG_NONE, &check_config,
+         "Read the configuration, say what is wrong with it and exit", NULL},
+        {"timeout", 't', 0, G_OPTION_ARG_INT, &timeout,
+         "Exit after so many seconds without clients and jobs", "SECONDS"},
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &verbose, "Log what is done (--log-level info)",
          NULL},
         {"log-level", 0, 0, G_OPTION_ARG_STRING, &level,
@@ -49,45 +74,18 @@ bool options_parse(int argc, char **argv, Options *ret, GError **error)
         return error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_NONE,
                          "unexpected argument '%s'; see --help", argv[1]);
 
-    LogLevel log_level = verbose ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING;
+    LogLevel log_level = LOG_LEVEL_INFO;
     if (level && !parse_level(level, &log_level, error))
         return false;
     *ret = (Options){
-        .root = root ? g_canonicalize_filename(root, NULL) : NULL,
+        .root = absolute(root),
+        .config_file = absolute(config),
+        .libvirt = libvirt,
+        .timeout = (guint)timeout,
+        .has_log_level = level || verbose,
         .log_level = log_level,
+        .check_config = check_config,
         .show_version = version,
     };
-    return true;
-}
-
-Folders folders_choose(const Options *options)
-{
-    if (options->root)
-        return (Folders){
-            .base = g_strdup(options->root),
-            .config = g_build_filename(options->root, "etc", NULL),
-            .state = g_build_filename(options->root, "run", NULL),
-            .sockets = g_build_filename(options->root, "run", NULL),
-            .has_read_only_socket = true,
-        };
-    if (geteuid() == 0)
-        return (Folders){
-            .config = g_strdup("/etc/cistern/storage"),
-            .state = g_strdup("/run/cistern/storage"),
-            .sockets = g_strdup("/run/cistern"),
-            .has_read_only_socket = true,
-        };
-    return (Folders){
-        .config = g_build_filename(g_get_user_config_dir(), "cistern", "storage", NULL),
-        .state = g_build_filename(g_get_user_runtime_dir(), "cistern", "storage", NULL),
-        .sockets = g_build_filename(g_get_user_runtime_dir(), "cistern", NULL),
-    };
-}
-
-void folders_clear(Folders *folders)
-{
-    g_clear_pointer(&folders->base, g_free);
-    g_clear_pointer(&folders->config, g_free);
-    g_clear_pointer(&folders->state, g_free);
-    g_clear_pointer(&folders->sockets, g_free);
+    return check(ret, timeout, error);
 }

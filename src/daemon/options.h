@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "log.h"
-
-#include <stdbool.h>
+#include "config.h"
 
 typedef struct Options {
-    char *root; /* absolute, or NULL */
-    LogLevel log_level;
+    char *root;        /* absolute, or NULL */
+    char *config_file; /* absolute, or NULL */
+    bool libvirt;      /* in the place of libvirt's storage daemon */
+    guint timeout;     /* seconds without clients and jobs after which it ends; 0: never */
+    bool has_log_level;
+    LogLevel log_level; /* then it goes before the configuration's */
+    bool check_config;
     bool show_version;
 } Options;
 
@@ -16,17 +19,3 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
 
 /* Reads the command line; --help is answered here and ends the process. */
 bool options_parse(int argc, char **argv, Options *ret, GError **error);
-
-/* Where things lie. */
-typedef struct Folders {
-    char *base;   /* locked as a whole (see state-folder.h), or NULL */
-    char *config; /* definitions */
-    char *state;  /* running pools */
-    char *sockets;
-    bool has_read_only_socket;
-} Folders;
-
-/* Beneath the root of the options; else the system's for root, the user's for others. */
-Folders folders_choose(const Options *options);
-void folders_clear(Folders *folders);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Folders, folders_clear)

@@ -167,3 +167,13 @@ bool call_volume_open_source(const PoolView *pool, Operation *op, const VolumeDe
         return cannot(error, "the source's pool type doesn't give out the content of its volumes");
     return CALL_VOLUME(volume_open, volume->name, volume, VOLUME_READ, ret);
 }
+
+bool call_volume_open_stream(const PoolView *pool, Operation *op, const VolumeDef *volume,
+                             VolumeAccess access, Io **ret, GError **error)
+{
+    if (!pool->backend->volume_open)
+        return cannot(error, access == VOLUME_WRITE
+                                 ? "storage pool doesn't support volume upload"
+                                 : "storage pool doesn't support volume download");
+    return CALL_VOLUME(volume_open, volume->name, volume, access, ret);
+}

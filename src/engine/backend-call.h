@@ -42,3 +42,6 @@ bool call_volume_delete(const PoolView *pool, Operation *op, const VolumeDef *vo
 /* Of the source of a clone. */
 bool call_volume_open_source(const PoolView *pool, Operation *op, const VolumeDef *volume, Io **ret,
                              GError **error);
+/* Of an upload (VOLUME_WRITE) or download. */
+bool call_volume_open_stream(const PoolView *pool, Operation *op, const VolumeDef *volume,
+                             VolumeAccess access, Io **ret, GError **error);

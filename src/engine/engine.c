@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "backend-call.h"
+#include "lease-private.h"
 #include "pool-private.h"
 
 #include "capabilities.h"
@@ -47,13 +48,17 @@ static Engine *engine_new(const EngineConfig *config, Store *store)
     g_cond_init(&engine->changed);
     g_queue_init(&engine->running);
     g_queue_init(&engine->waiting);
+    g_queue_init(&engine->uploads);
     list_schemas(engine);
     pool_list_init(engine);
+    engine->pulse = pulse_new(engine);
     return engine;
 }
 
 static void engine_free(Engine *engine)
 {
+    uploads_clear(engine);
+    pulse_free(engine->pulse);
     pool_list_clear(engine);
     watch_free(engine->watch);
     event_queue_free(engine->events);
@@ -91,6 +96,7 @@ void engine_close(Engine *engine)
         return;
     bool ended = lease_cancel_all(engine, CLOSE_PATIENCE);
     unwatch_all(engine); /* it queues work, which then no longer may come */
+    ended = pulse_stop(engine->pulse) && ended;
     ended = workers_stop(engine->workers, CLOSE_PATIENCE) && ended;
     if (ended)
         engine_free(engine);
@@ -98,9 +104,45 @@ void engine_close(Engine *engine)
         log_warning("storage doesn't answer: closing without waiting for it any longer");
 }
 
-void engine_run(Engine *engine, Pool *pool, WorkFunc func, void *data)
+gconstpointer pool_work_key(Pool *pool, WorkShare share)
 {
-    workers_run(engine->workers, pool, func, data);
+    return pool ? (const char *)pool + share : GINT_TO_POINTER(share);
+}
+
+void engine_run(Engine *engine, Pool *pool, WorkShare share, WorkFunc func, void *data)
+{
+    workers_run(engine->workers, pool_work_key(pool, share), func, data);
+    pulse_wake(engine->pulse);
+}
+
+static bool any_silent(const Lease *lease, Pool **ret_pool)
+{
+    for (guint i = 0; i < lease->count; i++)
+        if (lease->holds[i].pool->silent) {
+            *ret_pool = pool_ref(lease->holds[i].pool);
+            return true;
+        }
+    return false;
+}
+
+static Pool *find_silent(Engine *engine, Operation *op)
+{
+    const GQueue *queues[] = {&engine->running, &engine->waiting};
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&engine->lock);
+    Pool *pool = NULL;
+
+    for (guint i = 0; i < G_N_ELEMENTS(queues); i++)
+        for (GList *l = queues[i]->head; l; l = l->next)
+            if (((Lease *)l->data)->job.op == op && any_silent(l->data, &pool))
+                return pool;
+    return NULL;
+}
+
+bool engine_check_answers(Engine *engine, Operation *op, GError **error)
+{
+    g_autoptr(Pool) pool = find_silent(engine, op);
+
+    return !pool || pool_check_answers(pool, error);
 }
 
 /* ---- listeners ---- */

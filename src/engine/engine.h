@@ -146,6 +146,13 @@ VolumeRecord *engine_find_volume_by_key(Engine *engine, const char *key, Pool **
 VolumeRecord *engine_find_volume_by_path(Engine *engine, const char *path, Pool **ret_pool,
                                          const Request *request, GError **error);
 
+/* The same from the snapshots alone. When it isn't there *ret_pool is the pool whose storage has
+ * to be asked; NULL with an error: none can have it. */
+VolumeRecord *engine_peek_volume_by_key(Engine *engine, const char *key, Pool **ret_pool,
+                                        GError **error);
+VolumeRecord *engine_peek_volume_by_path(Engine *engine, const char *path, Pool **ret_pool,
+                                         GError **error);
+
 /* The volume as it is now: re-read from storage, the snapshot updated. */
 VolumeDef *volume_read(Pool *pool, const char *name, const Request *request, GError **error);
 /* As it was when last seen; for callers that can't wait any longer. */
@@ -165,6 +172,50 @@ bool volume_wipe(Pool *pool, const char *name, guint algorithm, const Request *r
 
 /* The images a volume stands on, itself first: ImageLink elements (see chain.h). */
 GPtrArray *volume_chain(Pool *pool, const char *name, const Request *request, GError **error);
+
+/* ---- volumes: streams ---- */
+
+/* The content of a volume, open from one end to the other; its lease is held and it is a job until
+ * it is closed. Used by one thread at a time. */
+typedef struct VolumeStream VolumeStream;
+
+typedef enum StreamFlag { STREAM_SPARSE = 1 << 0 } StreamFlag; /* libvirt's number */
+
+typedef struct StreamRange {
+    guint64 offset; /* bytes from the volume's start */
+    guint64 length; /* bytes at most; 0: no limit */
+} StreamRange;
+
+/* `flags` are StreamFlag bits. Errors: ERROR_SYSTEM with EINVAL for an offset no volume has. */
+VolumeStream *volume_stream_open(Pool *pool, const char *name, VolumeAccess access,
+                                 const StreamRange *range, guint flags, const Request *request,
+                                 GError **error);
+
+/* Beyond the range or the end of a device: ERROR_SYSTEM with ENOSPC, after what still fitted. */
+bool volume_stream_write(VolumeStream *stream, const void *data, gsize size, GError **error);
+/* The next `length` bytes read as zeros from now on. Only with STREAM_SPARSE. */
+bool volume_stream_write_hole(VolumeStream *stream, gint64 length, GError **error);
+
+typedef struct StreamPiece {
+    gsize size;   /* bytes in the buffer, or */
+    guint64 hole; /* the length of a hole (only with STREAM_SPARSE); both 0 at the end */
+} StreamPiece;
+
+bool volume_stream_read(VolumeStream *stream, void *buffer, gsize size, StreamPiece *ret,
+                        GError **error);
+
+/* Ends a download or, with all data on stable storage and the volume read again, an upload. Not
+ * `whole`: it broke off, and how far it came is remembered. The stream is freed in any case. */
+bool volume_stream_close(VolumeStream *stream, bool whole, GError **error);
+
+typedef struct ResumePoint {
+    guint64 offset; /* where the last upload that broke off began */
+    guint64 done;   /* bytes of it on stable storage; 0: nothing is known */
+} ResumePoint;
+
+/* Errors: ERROR_OPERATION_INVALID while the volume is in use. */
+bool volume_resume_point(Pool *pool, const char *name, const Request *request, ResumePoint *ret,
+                         GError **error);
 
 /* ---- jobs ---- */
 
@@ -213,7 +264,24 @@ void engine_remove_listener(Engine *engine, guint id);
 
 /* ---- workers ---- */
 
-/* Runs `func(data)` on a worker thread. At most a few at once for one pool (NULL: no pool), so that
- * dead storage takes only its own share; further ones of that pool wait their turn. */
+/* What a piece of work waits for. Each pool has its own few threads for each of these. */
+typedef enum WorkShare {
+    WORK_STORAGE, /* the pool's storage */
+    WORK_SOURCE,  /* the pool's storage and that of another: reads a volume for a clone elsewhere */
+    WORK_CONTROL, /* leases, definitions, mere computing: not behind what waits for storage */
+    WORK_SHARES
+} WorkShare;
+
+/* Runs `func(data)` on a worker thread. At most a few at once for one pool (NULL: no pool) and
+ * share, so that dead storage takes only its own; further ones wait their turn. */
 typedef void (*WorkFunc)(void *data);
-void engine_run(Engine *engine, Pool *pool, WorkFunc func, void *data);
+void engine_run(Engine *engine, Pool *pool, WorkShare share, WorkFunc func, void *data);
+
+/* ---- storage that hangs ---- */
+
+/* False with ERROR_TIMEOUT, naming the pool, when its storage has not answered for so long that
+ * there is no use in waiting. Never waits. */
+bool pool_check_answers(Pool *pool, GError **error);
+
+/* The same for all pools that the operation has to do with at present. */
+bool engine_check_answers(Engine *engine, Operation *op, GError **error);

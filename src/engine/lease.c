@@ -124,13 +124,14 @@ static Verdict judge_state(const Pool *pool, const OperationRow *row, GError **e
 
 /* ---- one against all ---- */
 
-/* Cancels the scan; past the lease's patience it no longer matters. */
-static Verdict push_aside(Lease *lease, Lease *scan)
+/* Cancels the scan; past the lease's patience, which silent storage doesn't deserve, it no longer
+ * matters. */
+static Verdict push_aside(Lease *lease, const Hold *hold, Lease *scan)
 {
     gint64 now = g_get_monotonic_time();
 
     if (!lease->patience) {
-        lease->patience = now + SCAN_PATIENCE;
+        lease->patience = now + (hold->pool->silent ? 0 : SCAN_PATIENCE);
         operation_cancel(scan->job.op);
     }
     return now < lease->patience ? VERDICT_WAIT : VERDICT_GO;
@@ -143,7 +144,7 @@ static Verdict judge_against(Lease *lease, const Hold *hold, Lease *held, GError
     if (relation == RELATION_NONE)
         return VERDICT_GO;
     if (relation == RELATION_CANCEL)
-        return push_aside(lease, held);
+        return push_aside(lease, hold, held);
     if (relation != RELATION_WAIT)
         return refuse(relation, hold, &held->job, error);
     lease->blocker = held->job.id;
@@ -352,6 +353,23 @@ bool lease_holds_pool(const Engine *engine, const Pool *pool)
     return false;
 }
 
+static bool is_silent(const Lease *lease)
+{
+    for (guint i = 0; i < lease->count; i++)
+        if (lease->holds[i].pool->silent)
+            return true;
+    return false;
+}
+
+/* Nothing but what waits for storage that doesn't answer. */
+static bool only_silent_left(const Engine *engine)
+{
+    for (GList *l = engine->running.head; l; l = l->next)
+        if (!is_silent(l->data))
+            return false;
+    return !engine->waiting.head;
+}
+
 bool lease_cancel_all(Engine *engine, gint64 timeout)
 {
     gint64 end = g_get_monotonic_time() + timeout;
@@ -361,8 +379,10 @@ bool lease_cancel_all(Engine *engine, gint64 timeout)
     g_cond_broadcast(&engine->changed);
     for (GList *l = engine->running.head; l; l = l->next)
         operation_cancel(((Lease *)l->data)->job.op);
-    while (engine->running.head || engine->waiting.head)
-        if (!g_cond_wait_until(&engine->changed, &engine->lock, end))
+    while (engine->running.head || engine->waiting.head) {
+        if (g_get_monotonic_time() >= end || only_silent_left(engine))
             return false;
+        g_cond_wait_until(&engine->changed, &engine->lock, g_get_monotonic_time() + WAIT_TICK);
+    }
     return true;
 }

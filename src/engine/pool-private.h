@@ -4,6 +4,7 @@
 #include "collector.h"
 #include "engine.h"
 #include "event.h"
+#include "pulse.h"
 #include "lease.h"
 #include "pool-state.h"
 #include "store.h"
@@ -29,6 +30,7 @@ struct Engine {
     Workers *workers;
     Watch *watch; /* NULL where the system has none to give: lists are true after a refresh only */
     EventQueue *events;
+    Pulse *pulse;
 
     GMutex lock;
     GCond changed;       /* a lease was given back, or the engine closes */
@@ -39,6 +41,7 @@ struct Engine {
     GQueue waiting;      /* Lease, in the order they came */
     guint64 last_job;
     bool closing;
+    GQueue uploads; /* BrokenUpload, oldest first; see stream.c */
 };
 
 typedef struct ChangeWindow ChangeWindow;
@@ -58,6 +61,9 @@ struct Pool {
     bool building;        /* a build goes on */
     guint claims;         /* calls that are about to make it; keep it in the list */
     char *problem;        /* why the last scan failed, NULL when it didn't */
+    gint64 asked;         /* see pulse.h: its storage was asked then; 0: no answer is awaited */
+    gint64 answered;      /* and answered last */
+    bool silent;          /* it has not answered for too long */
     Inventory *inventory; /* NULL unless starting, running or stopping */
     guint64 run;    /* counts starts and stops: what a call of an earlier run brings is dropped */
     GList *windows; /* ChangeWindow: who reads storage while others may change it */
@@ -113,6 +119,8 @@ const Backend *engine_backend(Engine *engine, const PoolSchema *schema);
 /* Refuses a type that is not in this build. */
 bool engine_check_backend(const Backend *backend, GError **error);
 gint64 engine_deadline(guint seconds);
+/* Under what this work is counted (see workers.h). `pool` may be NULL. */
+gconstpointer pool_work_key(Pool *pool, WorkShare share);
 
 /* ---- pool-volumes.c: the snapshot of a pool's volumes ---- */
 
@@ -158,6 +166,21 @@ bool volume_not_found(const char *name, GError **error);
  * *ret_pool is left alone when there is none. */
 VolumeRecord *engine_peek_path(Engine *engine, const char *path, Pool **ret_pool);
 
+/* ---- volume.c ---- */
+
+/* The volume as it is now; of types that can't tell, as listed. */
+VolumeDef *pool_present_volume(Pool *pool, const PoolView *view, const char *name, Operation *op,
+                               GError **error);
+/* A change has been made, perhaps in part: what is listed follows, even when the operation itself
+ * was cancelled or is late. *ret is the volume as it is now, empty where that can't be told. */
+void pool_settle_volume(Pool *pool, const char *name, VolumeState *ret);
+
+/* ---- stream.c ---- */
+
+void uploads_clear(Engine *engine);
+/* The volume was changed by other means: no upload can go on. */
+void uploads_forget(Pool *pool, const char *name);
+
 /* ---- refresh.c ---- */
 
 /* Reads the pool's list anew. On failure the old one stays and the pool is marked. */
@@ -168,6 +191,8 @@ bool pool_scan(Pool *pool, Operation *op, GError **error);
 /* Starts watching if the type can be watched and it isn't yet. */
 void pool_watch(Pool *pool);
 void pool_unwatch(Pool *pool);
+/* Has the whole pool looked at, as if the watch had asked for it. */
+void pool_look_again(Pool *pool);
 
 /* ---- pool-life.c ---- */
 

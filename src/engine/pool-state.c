@@ -98,6 +98,17 @@ static const OperationRow rows[OP_COUNT] = {
                         .allowed = WHILE_ACTIVE(&not_active),
                         .use = VOLUME_USE_EXCLUSIVE,
                         .is_long = true},
+    [OP_VOLUME_UPLOAD] = {.word = "upload",
+                          .allowed = WHILE_ACTIVE(&not_active),
+                          .use = VOLUME_USE_EXCLUSIVE,
+                          .is_long = true},
+    [OP_VOLUME_DOWNLOAD] = {.word = "download",
+                            .allowed = WHILE_ACTIVE(&not_active),
+                            .use = VOLUME_USE_SHARED,
+                            .is_long = true},
+    [OP_VOLUME_RESUME] = {.word = "resume point",
+                          .allowed = WHILE_ACTIVE(&not_active),
+                          .use = VOLUME_USE_SHARED},
 };
 
 const OperationRow *operation_row(PoolOperation operation)

@@ -33,6 +33,9 @@ typedef enum PoolOperation {
     OP_VOLUME_DELETE,
     OP_VOLUME_RESIZE,
     OP_VOLUME_WIPE,
+    OP_VOLUME_UPLOAD,
+    OP_VOLUME_DOWNLOAD,
+    OP_VOLUME_RESUME, /* asks how far a broken upload came */
     OP_COUNT,
 } PoolOperation;
 

@@ -96,17 +96,25 @@ static void note_dirty(Pool *pool, WatchChange change, const char *name)
     g_hash_table_add(pool->dirty, g_strdup(name));
 }
 
-static void on_change(WatchChange change, const char *name, void *data)
+static void take_note(Pool *pool, WatchChange change, const char *name)
 {
-    Pool *pool = data;
-
     g_mutex_lock(&pool->engine->lock);
     note_dirty(pool, change, name);
     bool queue = !pool->dirty_queued;
     pool->dirty_queued = true;
     g_mutex_unlock(&pool->engine->lock);
     if (queue)
-        engine_run(pool->engine, pool, look_again, pool_ref(pool));
+        engine_run(pool->engine, pool, WORK_STORAGE, look_again, pool_ref(pool));
+}
+
+void pool_look_again(Pool *pool)
+{
+    take_note(pool, WATCH_RESCAN, NULL);
+}
+
+static void on_change(WatchChange change, const char *name, void *data)
+{
+    take_note(data, change, name);
 }
 
 /* Returns the id that isn't needed. */

@@ -93,6 +93,8 @@ static PoolState state_of(const Pool *pool)
 {
     if (pool->building)
         return POOL_STATE_BUILDING;
+    if (pool->silent && pool->phase != PHASE_INACTIVE)
+        return POOL_STATE_INACCESSIBLE;
     if (pool->phase != PHASE_ACTIVE && pool->phase != PHASE_STOPPING)
         return POOL_STATE_INACTIVE;
     return pool->problem ? POOL_STATE_INACCESSIBLE : POOL_STATE_RUNNING;
@@ -105,11 +107,30 @@ void pool_get_info(Pool *pool, PoolInfo *ret)
     *ret = (PoolInfo){.state = state_of(pool), .space = pool->def->space};
 }
 
+/* Seconds, 0 when it isn't silent. Call with the lock held. */
+static int silence_of(const Pool *pool)
+{
+    return pool->silent ? (int)((g_get_monotonic_time() - pool->asked) / G_USEC_PER_SEC) : 0;
+}
+
 char *pool_problem(Pool *pool)
 {
     g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
+    if (pool->silent)
+        return g_strdup_printf("its storage has not answered for %d seconds", silence_of(pool));
     return g_strdup(pool->problem);
+}
+
+bool pool_check_answers(Pool *pool, GError **error)
+{
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
+
+    return !pool->silent ||
+           error_set(error, ERROR_TIMEOUT, ORIGIN_STORAGE,
+                     "storage pool '%s': its storage has not answered for %d seconds: see whether "
+                     "the server or device behind it is there; the pool goes on when it answers",
+                     pool->name, silence_of(pool));
 }
 
 char *pool_format(Pool *pool, bool inactive)

@@ -169,7 +169,7 @@ static void batch_add(Batch *batch, Pool *pool, void (*func)(Pool *pool))
     g_mutex_lock(&batch->lock);
     batch->left++;
     g_mutex_unlock(&batch->lock);
-    engine_run(pool->engine, pool, task_run, task);
+    engine_run(pool->engine, pool, WORK_STORAGE, task_run, task);
 }
 
 /* Runs func on workers for those pools that `wants` it. */

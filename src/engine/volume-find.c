@@ -13,16 +13,17 @@
 VolumeRecord *pool_find_volume(Pool *pool, const char *name, const Request *request, GError **error)
 {
     g_auto(VolumeState) state = {0};
-    g_autoptr(GError) failure = NULL;
 
     if (!lease_check(pool, OP_LOOK, error))
         return NULL;
     VolumeRecord *record = pool_peek_volume(pool, name);
+    g_autoptr(GError) failure = NULL;
     if (!record)
         record = pool_ask_storage(pool, name, request->op, &state, &failure);
-    if (!record && error_code(failure) == ERROR_NO_VOLUME)
-        volume_not_found(name, error); /* the storage words it by path */
-    else if (!record)
+    /* Told by the name that was asked for, whatever the storage calls it. */
+    if (error_code(failure) == ERROR_NO_VOLUME)
+        volume_not_found(name, error);
+    else if (failure)
         g_propagate_error(error, g_steal_pointer(&failure));
     return record;
 }
@@ -97,6 +98,11 @@ static VolumeRecord *find_in_folders(GPtrArray *pools, const char *path, Pool **
     return record;
 }
 
+static void key_not_found(const char *key, GError **error)
+{
+    error_set(error, ERROR_NO_VOLUME, ORIGIN_STORAGE, "no storage vol with matching key %s", key);
+}
+
 VolumeRecord *engine_find_volume_by_key(Engine *engine, const char *key, Pool **ret_pool,
                                         const Request *request, GError **error)
 {
@@ -109,8 +115,7 @@ VolumeRecord *engine_find_volume_by_key(Engine *engine, const char *key, Pool **
     if (failure)
         g_propagate_error(error, g_steal_pointer(&failure));
     else if (!record)
-        error_set(error, ERROR_NO_VOLUME, ORIGIN_STORAGE, "no storage vol with matching key %s",
-                  key);
+        key_not_found(key, error);
     return record;
 }
 
@@ -137,6 +142,41 @@ VolumeRecord *engine_find_volume_by_path(Engine *engine, const char *path, Pool 
     if (failure)
         g_propagate_error(error, g_steal_pointer(&failure));
     else if (!record)
+        path_not_found(path, clean, error);
+    return record;
+}
+
+/* ---- by key and path, without waiting ---- */
+
+/* The known volume; else *ret_pool is the one whose folder it would be in, or NULL. */
+static VolumeRecord *peek(Engine *engine, InventoryFind find, const char *text, Pool **ret_pool)
+{
+    g_autoptr(GPtrArray) pools = engine_active_pools(engine);
+    VolumeRecord *record = find_known(pools, find, text, ret_pool);
+
+    for (guint i = 0; i < pools->len && !*ret_pool; i++)
+        if (name_in_folder(pools->pdata[i], text))
+            *ret_pool = pool_ref(pools->pdata[i]);
+    return record;
+}
+
+VolumeRecord *engine_peek_volume_by_key(Engine *engine, const char *key, Pool **ret_pool,
+                                        GError **error)
+{
+    VolumeRecord *record = peek(engine, inventory_find_key, key, ret_pool);
+
+    if (!*ret_pool)
+        key_not_found(key, error);
+    return record;
+}
+
+VolumeRecord *engine_peek_volume_by_path(Engine *engine, const char *path, Pool **ret_pool,
+                                         GError **error)
+{
+    g_autofree char *clean = path_clean(path);
+    VolumeRecord *record = peek(engine, inventory_find_path, clean, ret_pool);
+
+    if (!*ret_pool)
         path_not_found(path, clean, error);
     return record;
 }

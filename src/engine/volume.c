@@ -22,9 +22,8 @@ static VolumeDef *known_volume(Pool *pool, const PoolView *view, const char *nam
     return record ? g_steal_pointer(&state.volume) : NULL;
 }
 
-/* The volume as it is now; of types that can't tell, as listed. */
-static VolumeDef *present_volume(Pool *pool, const PoolView *view, const char *name, Operation *op,
-                                 GError **error)
+VolumeDef *pool_present_volume(Pool *pool, const PoolView *view, const char *name, Operation *op,
+                               GError **error)
 {
     g_auto(VolumeState) state = {0};
 
@@ -48,15 +47,21 @@ static bool check_readable(const VolumeDef *volume, GError **error)
 /* How long reading back may take after a change. */
 #define SETTLE_SECONDS 30
 
-/* A change has been made, perhaps in part: what is listed follows, even when the operation itself
- * was cancelled or is late. */
-static void settle_change(Pool *pool, const char *name)
+void pool_settle_volume(Pool *pool, const char *name, VolumeState *ret)
 {
     g_autoptr(Operation) op = operation_new(engine_deadline(SETTLE_SECONDS));
+
+    volume_record_unref(pool_restat(pool, name, op, ret, NULL));
+    pool_update_space(pool, op);
+}
+
+/* The same after a change that an upload that broke off can't go on behind. */
+static void settle_change(Pool *pool, const char *name)
+{
     g_auto(VolumeState) state = {0};
 
-    volume_record_unref(pool_restat(pool, name, op, &state, NULL));
-    pool_update_space(pool, op);
+    uploads_forget(pool, name);
+    pool_settle_volume(pool, name, &state);
 }
 
 /* A listed name may have lost its volume behind our back: it must not stand in the way of a new
@@ -196,7 +201,8 @@ static VolumeRecord *clone_leased(Clone *clone, const char *source_name, guint f
 {
     g_auto(VolumeState) made = {0};
 
-    clone->source = present_volume(clone->source_pool, &clone->source_view, source_name, op, error);
+    clone->source =
+        pool_present_volume(clone->source_pool, &clone->source_view, source_name, op, error);
     if (!clone->source || !check_readable(clone->source, error))
         return NULL;
     fit_clone(clone->spec, clone->source);
@@ -262,6 +268,7 @@ bool volume_delete(Pool *pool, const char *name, guint flags, const Request *req
         return false;
     if (!call_volume_delete(&view, request->op, volume, flags, error))
         return false;
+    uploads_forget(pool, name);
     pool_drop_volume(pool, name);
     pool_update_space(pool, request->op);
     return true;
@@ -326,7 +333,7 @@ static bool resize_leased(Pool *pool, const char *name, guint64 asked, guint fla
 {
     pool_update_space(pool, op);
     g_auto(PoolView) view = pool_view(pool);
-    g_autoptr(VolumeDef) volume = present_volume(pool, &view, name, op, error);
+    g_autoptr(VolumeDef) volume = pool_present_volume(pool, &view, name, op, error);
     guint64 capacity = 0;
 
     if (!volume || !check_readable(volume, error) ||

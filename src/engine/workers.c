@@ -9,6 +9,8 @@
 #include "priority.h"
 
 #define IDLE_SECONDS 5
+/* Of all threads, those that are written off included. */
+#define THREADS_LIMIT 1024
 /* Enough for XML of the depth that is let in and for io buffers, which are on the heap. */
 #define STACK_SIZE (1024 * 1024)
 
@@ -22,6 +24,7 @@ typedef struct Lane {
     gconstpointer key;
     guint limit;
     guint running;
+    bool is_hung;
     GQueue queue; /* of Work */
     bool is_ready;
     GList ready; /* its place in Workers.ready: may start work, waits for its turn */
@@ -35,9 +38,10 @@ struct Workers {
     GHashTable *lanes; /* key → Lane */
     GQueue ready;      /* of Lane, taking turns */
     guint threads, idle;
-    bool is_looking; /* a thread was woken or started and hasn't looked yet */
-    bool stopping;   /* threads end when there is nothing to do */
-    bool abandoned;  /* nobody waits any more: the last thread releases all */
+    guint written_off; /* of the threads: those that run work of hung lanes */
+    bool is_looking;   /* a thread was woken or started and hasn't looked yet */
+    bool stopping;     /* threads end when there is nothing to do */
+    bool abandoned;    /* nobody waits any more: the last thread releases all */
 };
 
 Workers *workers_new(guint max_threads, guint max_per_key)
@@ -118,6 +122,7 @@ static Work *take_work(Workers *workers, Lane **ret_lane)
     Lane *lane = link->data;
     lane->is_ready = false;
     lane->running++;
+    workers->written_off += lane->is_hung;
     Work *work = g_queue_pop_head(&lane->queue);
     settle_lane(workers, lane);
     *ret_lane = lane;
@@ -151,6 +156,7 @@ static void run_work(Workers *workers, Work *work, Lane *lane)
     g_free(work);
     pthread_mutex_lock(&workers->lock);
     lane->running--;
+    workers->written_off -= lane->is_hung;
     settle_lane(workers, lane);
 }
 
@@ -208,7 +214,8 @@ static void wake_thread(Workers *workers)
         pthread_cond_signal(&workers->wake);
         return;
     }
-    if (workers->threads >= workers->max_threads)
+    if (workers->threads - workers->written_off >= workers->max_threads ||
+        workers->threads >= THREADS_LIMIT)
         return;
     int status = start_thread(workers);
     if (status != 0) {
@@ -236,6 +243,35 @@ void workers_run(Workers *workers, gconstpointer key, WorkFunc func, void *data)
         settle_lane(workers, lane);
         wake_thread(workers);
     }
+    pthread_mutex_unlock(&workers->lock);
+}
+
+void workers_write_off(Workers *workers, gconstpointer key, bool hung)
+{
+    pthread_mutex_lock(&workers->lock);
+    Lane *lane = g_hash_table_lookup(workers->lanes, key);
+    if (lane && lane->is_hung != hung) {
+        lane->is_hung = hung;
+        if (hung)
+            workers->written_off += lane->running;
+        else
+            workers->written_off -= lane->running;
+        wake_thread(workers);
+        pthread_cond_broadcast(&workers->ended);
+    }
+    pthread_mutex_unlock(&workers->lock);
+}
+
+void workers_busy_keys(Workers *workers, GHashTable *ret)
+{
+    GHashTableIter iter;
+    void *lane;
+
+    pthread_mutex_lock(&workers->lock);
+    g_hash_table_iter_init(&iter, workers->lanes);
+    while (g_hash_table_iter_next(&iter, NULL, &lane))
+        if (((Lane *)lane)->running > 0)
+            g_hash_table_add(ret, (gpointer)((Lane *)lane)->key);
     pthread_mutex_unlock(&workers->lock);
 }
 
@@ -276,7 +312,7 @@ bool workers_stop(Workers *workers, gint64 timeout)
     workers->stopping = true;
     pthread_cond_broadcast(&workers->wake);
     wake_thread(workers);
-    while (workers->threads > 0 && status == 0)
+    while (workers->threads > workers->written_off && status == 0)
         status = pthread_cond_timedwait(&workers->ended, &workers->lock, &until);
     bool all_ended = workers->threads == 0;
     if (!all_ended) {

@@ -22,6 +22,13 @@ Workers *workers_new(guint max_threads, guint max_per_key);
  * unless workers_stop() gives up first. */
 void workers_run(Workers *workers, gconstpointer key, WorkFunc func, void *data);
 
+/* `hung`: what runs under this key counts as lost: it takes no place among max_threads any more, so
+ * that others find threads however many keys hang, and workers_stop() doesn't wait for it. */
+void workers_write_off(Workers *workers, gconstpointer key, bool hung);
+
+/* The keys under which something runs. */
+void workers_busy_keys(Workers *workers, GHashTable *ret);
+
 /* Runs what is queued to its end, but waits `timeout` microseconds at most. Takes the workers:
  * no other call may follow, only work that is still running may go on to queue more.
  * True: everything ended. False: something hangs; what hadn't started never will, and the last

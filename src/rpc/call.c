@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "call.h"
+#include "call-log.h"
 #include "core.h"
 #include "errors.h"
-#include "log.h"
+#include "stream.h"
 
 Call *call_ref(Call *call)
 {
@@ -14,14 +15,26 @@ void call_unref(Call *call)
 {
     if (!call || !g_atomic_ref_count_dec(&call->refs))
         return;
+    pool_unref(call->pool);
     if (call->args)
         xdr_clear(call->procedure->args, call->args);
     g_free(call->args);
     g_clear_pointer(&call->reply, g_byte_array_unref);
-    g_clear_pointer(&call->client, g_ref_string_release);
+    if (call->stream) /* nobody took it */
+        stream_abandon(call->stream);
+    stream_unref(call->stream);
+    identity_unref(call->identity);
     operation_unref(call->op);
+    g_object_unref(call->cancellable);
+    sasl_unref(call->sasl);
     core_unref(call->core);
     g_free(call);
+}
+
+void call_cancel(Call *call)
+{
+    operation_cancel(call->op);
+    g_cancellable_cancel(call->cancellable);
 }
 
 /* ---- the handlers' rows ---- */
@@ -40,14 +53,15 @@ const HandlerRow *handler_find(const Program *program, gint32 procedure)
         return find_row(&cistern_handlers, procedure);
     return find_row(&volume_handlers, procedure)
                ?: find_row(&pool_handlers, procedure)
-               ?: find_row(&connection_handlers, procedure);
+               ?: find_row(&connection_handlers, procedure)
+               ?: find_row(&host_handlers, procedure);
 }
 
 /* ---- running ---- */
 
 GByteArray *call_refuse(Call *call, const GError *error)
 {
-    log_info("%s: %s: %s", call->client, call->procedure->name, error->message);
+    call_log_end(call, error);
     return frame_new_error(&call->header, error);
 }
 
@@ -70,7 +84,13 @@ GByteArray *call_answer(Call *call, TurnStage stage)
 
     if (call->row->run(&turn, call->args, result, &error))
         reply = encode_result(call, result, &error);
+    if (stage != TURN_LATE)
+        call->succeeded = reply != NULL;
     xdr_clear(type, result);
+    if (turn.pool)
+        call->pool = turn.pool;
+    if (reply)
+        call_log_end(call, NULL);
     if (reply || turn.deferred)
         return reply;
     return call_refuse(call, error);
@@ -82,6 +102,12 @@ bool turn_defer(Turn *turn)
 {
     turn->deferred = true;
     return false;
+}
+
+bool turn_defer_to(Turn *turn, Pool *pool)
+{
+    turn->pool = pool_ref(pool);
+    return turn_defer(turn);
 }
 
 Engine *turn_engine(Turn *turn)
@@ -105,9 +131,25 @@ bool core_allows(const Core *core, const AccessQuery *query, GError **error)
 static bool allowed(Turn *turn, AccessRight right, Pool *pool, const char *volume_name,
                     const char *volume_key, GError **error)
 {
-    AccessQuery query = {turn->call->client, right, pool, volume_name, volume_key};
+    AccessQuery query = {
+        .identity = turn->call->identity,
+        .right = right,
+        .pool_name = pool ? pool_name(pool) : NULL,
+        .pool_uuid = pool ? pool_uuid(pool) : NULL,
+        .volume_name = volume_name,
+        .volume_key = volume_key,
+    };
 
     return core_allows(turn->call->core, &query, error);
+}
+
+/* A late turn is on the loop, which can't wait for an access driver: it has what the worker has
+ * been told. */
+static bool was_granted(Turn *turn, GError **error)
+{
+    return g_atomic_int_get(&turn->call->granted) ||
+           error_set(error, ERROR_TIMEOUT, ORIGIN_ACCESS,
+                     "the access driver has not said in time whether this is allowed");
 }
 
 bool turn_filters(Turn *turn)
@@ -120,10 +162,21 @@ bool turn_check_access(Turn *turn, Pool *pool, const char *volume_name, const ch
 {
     const Procedure *procedure = turn->call->procedure;
 
+    if (turn->stage == TURN_LATE && turn->call->core->config.access_waits)
+        return was_granted(turn, error);
     for (guint i = 0; i < G_N_ELEMENTS(procedure->rights); i++)
         if (!allowed(turn, procedure->rights[i], pool, volume_name, volume_key, error))
             return false;
+    g_atomic_int_set(&turn->call->granted, 1);
     return true;
+}
+
+bool call_check_connect(Call *call, GError **error)
+{
+    Turn turn = {call, TURN_ON_WORKER, false};
+
+    return call->procedure->rights[0].object != ACCESS_CONNECT ||
+           turn_check_access(&turn, NULL, NULL, NULL, error);
 }
 
 bool turn_may_list(Turn *turn, Pool *pool, const char *volume_name, const char *volume_key)

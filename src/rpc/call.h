@@ -2,7 +2,9 @@
 #pragma once
 
 #include "frame.h"
+#include "sasl.h"
 #include "server.h"
+#include <gio/gio.h>
 
 /*
  * Inside the server: one request, from its arguments to its reply. Included by
@@ -12,22 +14,30 @@
 typedef struct Core Core;
 typedef struct Session Session;
 typedef struct Turn Turn;
+typedef struct Stream Stream;
+typedef struct Call Call;
 
 /* Answers one procedure. `args` and `result` are as its row in the protocol's table has them. */
 typedef bool (*Handler)(Turn *turn, const void *args, void *result, GError **error);
 
 typedef enum HandlerPlace {
     ON_LOOP,          /* answers from memory, at once */
+    ON_SESSION,       /* likewise, and uses the session: never anywhere else */
+    ON_WORKER_ALONE,  /* waits for others; meanwhile the connection takes no further call */
     ON_WORKER,        /* may wait for storage: takes from its pool's share of the workers */
+    ON_CONTROL,       /* takes from another share: not behind what waits for the pool's storage */
     LOOP_THEN_WORKER, /* tried on the loop first; turn_defer() sends it to a worker */
     LOOP_THEN_MEMORY, /* likewise, but it only computes: takes nothing from the pool's share */
 } HandlerPlace;
 
 typedef enum HandlerDeadline {
-    DEADLINE_NONE,   /* changes something: takes as long as it takes */
-    DEADLINE_LOOKUP, /* fails after LOOKUP_DEADLINE */
-    DEADLINE_LATE,   /* after ServerConfig.read_deadline it is run once more, on the loop, as
-                        TURN_LATE: to answer from what was last known */
+    DEADLINE_NONE,   /* never waits for storage */
+    DEADLINE_CHANGE, /* changes something: takes as long as it takes, but fails when the storage of
+                        a pool it works on doesn't answer any more */
+    DEADLINE_LOOKUP, /* likewise, or after LOOKUP_DEADLINE */
+    DEADLINE_LATE,   /* after ServerConfig.read_deadline, or when the storage is known not to
+                        answer, it is run once more, on the loop, as TURN_LATE: to answer from what
+                        was last known */
 } HandlerDeadline;
 
 #define LOOKUP_DEADLINE 15000 /* milliseconds */
@@ -37,6 +47,8 @@ typedef struct HandlerRow {
     Handler run;
     HandlerPlace place;
     HandlerDeadline deadline;
+    /* ON_WORKER_ALONE: on the loop, once the reply is on its way. */
+    void (*finish)(Session *session, Call *call);
 } HandlerRow;
 
 typedef struct HandlerTable {
@@ -44,28 +56,44 @@ typedef struct HandlerTable {
     guint n_rows;
 } HandlerTable;
 
-extern const HandlerTable connection_handlers, pool_handlers, volume_handlers, cistern_handlers;
+extern const HandlerTable connection_handlers, host_handlers, pool_handlers, volume_handlers,
+    cistern_handlers;
 
 /* NULL when the procedure is not answered here. */
 const HandlerRow *handler_find(const Program *program, gint32 procedure);
 
 /* A request. What workers see of it does not change; the second part is the loop's own. */
-typedef struct Call {
+struct Call {
     gatomicrefcount refs;
     Core *core;
     const Procedure *procedure;
     const HandlerRow *row;
     FrameHeader header;
     void *args;
-    char *client; /* a GRefString: who asks */
+    Identity *identity; /* who asks */
+    const char *client; /* its label */
     Operation *op;
+    GCancellable *cancellable; /* of what waits for others; cancelled with the operation */
+    const char *polkit_action; /* what AUTH_POLKIT asks for; NULL: that socket doesn't use it */
+    Sasl *sasl;                /* the connection's exchange, for the calls that belong to it */
+    gint granted;              /* atomic: the access driver was asked, and content */
+    guint64 id;                /* of the request, in the log */
+    gint64 began;              /* g_get_monotonic_time() */
+    gint logged;               /* atomic: its end is in the log */
 
     Session *session; /* NULL once that is gone: nobody waits for the answer */
+    Pool *pool;       /* whose storage it waits for, or NULL */
     GSource *timer;
+    gint64 expires; /* monotonic microseconds; 0: never */
     bool answered;
     guint64 reported_done, reported_total; /* of the progress that was sent last */
     GByteArray *reply;                     /* written by the worker before it hands the call back */
-} Call;
+    bool succeeded;                        /* likewise: the reply is no error */
+    Stream *stream;                        /* likewise: what it has opened */
+};
+
+/* Stops what it is doing, as far as that can be stopped. */
+void call_cancel(Call *call);
 
 Call *call_ref(Call *call);
 void call_unref(Call *call);
@@ -78,7 +106,12 @@ struct Turn {
     Call *call;
     TurnStage stage;
     bool deferred;
+    Pool *pool; /* a reference: whose storage a deferred turn has to wait for; NULL: as its handle
+                   says */
 };
+
+/* Asks for the rights on the connection that the procedure needs. */
+bool call_check_connect(Call *call, GError **error);
 
 /* Runs the handler and returns the whole reply, or NULL when it was deferred. */
 GByteArray *call_answer(Call *call, TurnStage stage);
@@ -93,6 +126,8 @@ bool core_allows(const Core *core, const AccessQuery *query, GError **error);
 
 /* Gives up on the loop, to be run again on a worker. Returns false, with no error set. */
 bool turn_defer(Turn *turn);
+/* The same, to wait for this pool's storage. */
+bool turn_defer_to(Turn *turn, Pool *pool);
 
 Engine *turn_engine(Turn *turn);
 Request turn_request(Turn *turn);

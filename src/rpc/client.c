@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "client.h"
+#include "client-private.h"
 
 #include "errors.h"
 #include "fd.h"
@@ -16,40 +16,18 @@
 /* Events that are kept for a program that doesn't ask for them; later ones are dropped. */
 #define EVENTS_MAX 16384
 
-/* A thread that waits for something to be read. */
-typedef struct Waiter {
-    GList link;
-    GCond cond;
-    bool ready;      /* there is something for it */
-    bool for_events; /* any event makes it ready */
-} Waiter;
-
 typedef struct Call {
     Waiter waiter;
     guint32 serial;
     const Program *program;
     const Procedure *procedure;
+    RpcStream *stream; /* that the call opens, or NULL */
     bool answered;
     guint32 status;
     guint8 *payload;
     gsize size;
     guint64 done, total; /* progress */
 } Call;
-
-struct RpcClient {
-    int fd;
-    int wake; /* eventfd: makes the reading thread look again */
-    char *peer;
-    GMutex lock;  /* for everything below */
-    bool reading; /* a thread reads; `reader` is its */
-    FrameReader reader;
-    GByteArray *unsent;
-    guint32 next_serial;
-    GHashTable *calls; /* serial → Call */
-    GQueue waiters;    /* Waiter.link */
-    GQueue events;     /* RpcEvent */
-    GError *failure;   /* why the connection is of no use any more */
-};
 
 void rpc_event_clear(RpcEvent *event)
 {
@@ -62,11 +40,12 @@ static void event_free(gpointer event)
     g_free(event);
 }
 
-RpcClient *rpc_client_new(int fd, const char *peer)
+RpcClient *rpc_client_new_over(Transport *transport, const char *peer)
 {
     RpcClient *client = g_new0(RpcClient, 1);
-    (void)g_unix_set_fd_nonblocking(fd, true, NULL);
-    client->fd = fd;
+    (void)g_unix_set_fd_nonblocking(transport->fd, true, NULL);
+    client->transport = transport;
+    client->fd = transport->fd;
     client->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     client->peer = g_strdup(peer);
     client->unsent = g_byte_array_new();
@@ -74,14 +53,30 @@ RpcClient *rpc_client_new(int fd, const char *peer)
     g_mutex_init(&client->lock);
     g_queue_init(&client->waiters);
     g_queue_init(&client->events);
+    g_queue_init(&client->streams);
     return client;
+}
+
+RpcClient *rpc_client_new(int fd, const char *peer)
+{
+    return rpc_client_new_over(transport_new(fd), peer);
+}
+
+Transport *rpc_client_transport(RpcClient *client)
+{
+    return client->transport;
+}
+
+void rpc_client_encrypt(RpcClient *client, Sasl *sasl)
+{
+    client->transport = sasl_wrap(sasl, client->transport);
 }
 
 void rpc_client_free(RpcClient *client)
 {
     if (!client)
         return;
-    fd_close(&client->fd);
+    transport_free(client->transport);
     fd_close(&client->wake);
     g_free(client->peer);
     g_byte_array_unref(client->unsent);
@@ -95,14 +90,14 @@ void rpc_client_free(RpcClient *client)
 
 /* ---- with the lock held ---- */
 
-static void wake_reader(RpcClient *client)
+void client_wake_reader(RpcClient *client)
 {
     guint64 one = 1;
     if (client->reading && write(client->wake, &one, sizeof one) < 0)
         log_debug("can't wake the reading thread: %s", g_strerror(errno));
 }
 
-static void waiter_set_ready(Waiter *waiter)
+void waiter_set_ready(Waiter *waiter)
 {
     waiter->ready = true;
     g_cond_signal(&waiter->cond);
@@ -124,10 +119,10 @@ static void connection_fail(RpcClient *client, GError *reason)
     client->failure = reason;
     (void)shutdown(client->fd, SHUT_RDWR);
     g_queue_foreach(&client->waiters, wake_waiter, NULL);
-    wake_reader(client);
+    client_wake_reader(client);
 }
 
-static void G_GNUC_PRINTF(2, 3) connection_lost(RpcClient *client, const char *format, ...)
+void client_lose(RpcClient *client, const char *format, ...)
 {
     GError *reason = NULL;
     va_list args;
@@ -139,16 +134,40 @@ static void G_GNUC_PRINTF(2, 3) connection_lost(RpcClient *client, const char *f
     connection_fail(client, reason);
 }
 
+static void wake_writers(RpcClient *client)
+{
+    for (GList *link = client->waiters.head; link; link = link->next)
+        if (((Waiter *)link->data)->for_room)
+            waiter_set_ready(link->data);
+}
+
+static void count_sent(RpcClient *client, gsize count)
+{
+    client->unsent_offset += count;
+    if (client->unsent_offset < client->unsent->len)
+        return;
+    g_byte_array_set_size(client->unsent, 0);
+    client->unsent_offset = 0;
+    wake_writers(client);
+}
+
+static bool has_unsent(RpcClient *client)
+{
+    return client->unsent->len > 0 || transport_has_unsent(client->transport);
+}
+
 static void flush(RpcClient *client)
 {
-    while (client->unsent->len > 0 && !client->failure) {
-        ssize_t n = send(client->fd, client->unsent->data, client->unsent->len, MSG_NOSIGNAL);
+    while (has_unsent(client) && !client->failure) {
+        struct iovec rest = {client->unsent->data + client->unsent_offset,
+                             client->unsent->len - client->unsent_offset};
+        ssize_t n = transport_send(client->transport, &rest, 1);
         if (n >= 0)
-            g_byte_array_remove_range(client->unsent, 0, (guint)n);
+            count_sent(client, (gsize)n);
         else if (errno == EAGAIN)
-            return wake_reader(client); /* it waits until more can be written */
+            return client_wake_reader(client); /* it waits until more can be written */
         else if (errno != EINTR)
-            connection_lost(client, "%s", g_strerror(errno));
+            client_lose(client, "%s", g_strerror(errno));
     }
 }
 
@@ -248,18 +267,22 @@ static void take_message(RpcClient *client, const Frame *frame)
             rows[i].take(client, frame);
 }
 
-static void take_frame(RpcClient *client, const Frame *frame)
+/* False: not now. */
+static bool take_frame(RpcClient *client, const Frame *frame)
 {
     if (frame->header.type == FRAME_REPLY)
         take_reply(client, frame);
     else if (frame->header.type == FRAME_MESSAGE)
         take_message(client, frame);
-    else /* no stream was opened and no descriptor asked for */
-        connection_lost(client, "it sent a message of type %u that nobody waits for",
-                        frame->header.type);
+    else if (frame->header.type == FRAME_STREAM || frame->header.type == FRAME_STREAM_HOLE)
+        return client_take_packet(client, frame);
+    else /* no descriptor was asked for */
+        client_lose(client, "it sent a message of type %u that nobody waits for",
+                    frame->header.type);
+    return true;
 }
 
-static void take_frames(RpcClient *client)
+void client_take_frames(RpcClient *client)
 {
     g_autoptr(GError) reason = NULL;
     FrameResult result;
@@ -268,8 +291,10 @@ static void take_frames(RpcClient *client)
     while (!client->failure && (result = frame_reader_peek(&client->reader, FRAME_LENGTH_MAX,
                                                            &frame, &reason)) != FRAME_INCOMPLETE) {
         if (result == FRAME_BROKEN)
-            return connection_lost(client, "%s", reason->message);
-        take_frame(client, &frame);
+            return client_lose(client, "%s", reason->message);
+        client->stalled = !take_frame(client, &frame);
+        if (client->stalled)
+            return;
         frame_reader_consume(&client->reader, &frame);
     }
 }
@@ -284,11 +309,13 @@ static int milliseconds_until(gint64 deadline)
     return rest <= 0 ? 0 : (int)MIN((rest + 999) / 1000, G_MAXINT);
 }
 
-/* Without the lock, in the one thread that reads. Returns frame_reader_receive()'s result. */
-static ssize_t receive(RpcClient *client, bool unsent, gint64 deadline)
+/* Without the lock, in the one thread that reads. Returns frame_reader_receive()'s result. When
+ * stalled it only waits, for room to send or for another thread. */
+static ssize_t receive(RpcClient *client, bool unsent, bool stalled, gint64 deadline)
 {
     struct pollfd fds[] = {
-        {.fd = client->fd, .events = (short)(POLLIN | (unsent ? POLLOUT : 0))},
+        {.fd = stalled && !unsent ? -1 : client->fd,
+         .events = (short)((stalled ? 0 : POLLIN) | (unsent ? POLLOUT : 0))},
         {.fd = client->wake, .events = POLLIN},
     };
     guint64 count;
@@ -299,31 +326,31 @@ static ssize_t receive(RpcClient *client, bool unsent, gint64 deadline)
     }
     if (fds[1].revents && read(client->wake, &count, sizeof count) < 0)
         log_debug("can't read the wake-up descriptor: %s", g_strerror(errno));
-    if (!(fds[0].revents & ~POLLOUT)) {
+    if (stalled || !(fds[0].revents & ~POLLOUT)) {
         errno = EAGAIN;
         return -1;
     }
-    return frame_reader_receive(&client->reader, client->fd);
+    return transport_receive(client->transport, &client->reader);
 }
 
 /* Reads once, with the lock given back meanwhile. */
 static void read_once(RpcClient *client, gint64 deadline)
 {
-    bool unsent = client->unsent->len > 0;
+    bool unsent = has_unsent(client), stalled = client->stalled;
 
     client->reading = true;
     g_mutex_unlock(&client->lock);
-    ssize_t n = receive(client, unsent, deadline);
+    ssize_t n = receive(client, unsent, stalled, deadline);
     int errnum = errno;
     g_mutex_lock(&client->lock);
     client->reading = false;
 
     if (n > 0)
-        take_frames(client);
+        client_take_frames(client);
     else if (n == 0)
-        connection_lost(client, "it closed the connection");
+        client_lose(client, "it closed the connection");
     else if (errnum != EAGAIN && errnum != EINTR)
-        connection_lost(client, "%s", g_strerror(errnum));
+        client_lose(client, "%s", g_strerror(errnum));
     flush(client);
 }
 
@@ -338,7 +365,7 @@ static void wait_for_reader(RpcClient *client, Waiter *waiter, gint64 deadline)
 /* Until the waiter is ready, the connection lost or the time over, but looks once at the socket
  * in any case. The lock is held on entry and return. Whoever leaves hands the reading to another
  * waiter. */
-static void wait_until(RpcClient *client, Waiter *waiter, gint64 deadline)
+void client_wait_until(RpcClient *client, Waiter *waiter, gint64 deadline)
 {
     bool in_time = true;
 
@@ -386,7 +413,7 @@ static void wait_with_progress(RpcClient *client, Call *call, RpcProgressFunc pr
     bool cancelled = false;
 
     while (!call->answered && !client->failure) {
-        wait_until(client, &call->waiter, g_get_monotonic_time() + RPC_CLIENT_TICK * 1000);
+        client_wait_until(client, &call->waiter, g_get_monotonic_time() + RPC_CLIENT_TICK * 1000);
         if (call->answered || client->failure || cancelled)
             continue;
         guint64 done = call->done, total = call->total;
@@ -409,11 +436,13 @@ static bool exchange(RpcClient *client, Call *call, const void *args, RpcProgres
     if (!frame)
         return false;
     g_hash_table_insert(client->calls, GUINT_TO_POINTER(call->serial), call);
+    if (call->stream) /* packets may come together with the answer */
+        client_add_stream(client, call->stream, call->serial);
     send_frame(client, frame);
     if (progress)
         wait_with_progress(client, call, progress, data);
     else
-        wait_until(client, &call->waiter, G_MAXINT64);
+        client_wait_until(client, &call->waiter, G_MAXINT64);
     g_hash_table_remove(client->calls, GUINT_TO_POINTER(call->serial));
     if (!call->answered)
         g_propagate_error(error, g_error_copy(client->failure));
@@ -434,10 +463,13 @@ static bool read_answer(const Call *call, void *result, GError **error)
                      call->status);
 }
 
-bool rpc_client_call(RpcClient *client, const Program *program, gint32 procedure, const void *args,
-                     void *result, RpcProgressFunc progress, void *data, GError **error)
+static bool make_call(RpcClient *client, const Program *program, gint32 procedure, const void *args,
+                      RpcStream *stream, void *result, RpcProgressFunc progress, void *data,
+                      GError **error)
 {
-    Call call = {.program = program, .procedure = procedure_find(program, procedure)};
+    Call call = {.program = program,
+                 .procedure = procedure_find(program, procedure),
+                 .stream = stream};
     g_cond_init(&call.waiter.cond);
     bool ok =
         exchange(client, &call, args, progress, data, error) && read_answer(&call, result, error);
@@ -446,12 +478,29 @@ bool rpc_client_call(RpcClient *client, const Program *program, gint32 procedure
     return ok;
 }
 
+bool rpc_client_call(RpcClient *client, const Program *program, gint32 procedure, const void *args,
+                     void *result, RpcProgressFunc progress, void *data, GError **error)
+{
+    return make_call(client, program, procedure, args, NULL, result, progress, data, error);
+}
+
+RpcStream *rpc_client_open_stream(RpcClient *client, const Program *program, gint32 procedure,
+                                  const void *args, guint64 total, RpcProgressFunc progress,
+                                  void *data, GError **error)
+{
+    RpcStream *stream = client_stream_new(client, program, procedure, total, progress, data);
+    if (make_call(client, program, procedure, args, stream, NULL, progress, data, error))
+        return stream;
+    client_stream_free(stream);
+    return NULL;
+}
+
 /* The lock is held on entry and return. */
 static void wait_for_event(RpcClient *client, gint64 deadline)
 {
     Waiter waiter = {.for_events = true};
     g_cond_init(&waiter.cond);
-    wait_until(client, &waiter, deadline);
+    client_wait_until(client, &waiter, deadline);
     g_cond_clear(&waiter.cond);
 }
 

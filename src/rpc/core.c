@@ -9,11 +9,18 @@
 #define DEFAULT_KEEPALIVE_INTERVAL 5
 #define DEFAULT_KEEPALIVE_COUNT    5
 
+/* How often one looks whether it is only silent storage that is waited for. */
+#define WAIT_TICK (100 * G_TIME_SPAN_MILLISECOND)
+
 typedef struct Letter {
     LetterFunc deliver;
     void *data;
     GDestroyNotify drop;
 } Letter;
+
+#define DEFAULT_UNAUTHENTICATED 20
+#define DEFAULT_AUTH_TIMEOUT    60
+#define WAITERS_MAX             64
 
 static ServerConfig with_defaults(const ServerConfig *config)
 {
@@ -27,7 +34,22 @@ static ServerConfig with_defaults(const ServerConfig *config)
     full.read_deadline = full.read_deadline ?: DEFAULT_READ_DEADLINE;
     full.keepalive_interval = full.keepalive_interval ?: DEFAULT_KEEPALIVE_INTERVAL;
     full.keepalive_count = full.keepalive_count ?: DEFAULT_KEEPALIVE_COUNT;
+    full.max_unauthenticated = full.max_unauthenticated ?: DEFAULT_UNAUTHENTICATED;
+    full.auth_timeout = full.auth_timeout ?: DEFAULT_AUTH_TIMEOUT;
+    full.sasl_min_ssf = MAX(full.sasl_min_ssf, SASL_MIN_SSF);
     return full;
+}
+
+typedef struct Waiting {
+    WorkFunc func;
+    void *data;
+} Waiting;
+
+static void run_waiting(void *data, void *unused)
+{
+    g_autofree Waiting *waiting = data;
+
+    waiting->func(waiting->data);
 }
 
 Core *core_new(Engine *engine, const ServerConfig *config)
@@ -41,6 +63,7 @@ Core *core_new(Engine *engine, const ServerConfig *config)
     core->working = g_hash_table_new(NULL, NULL);
     core->engine = engine;
     core->config = with_defaults(config);
+    core->waiters = g_thread_pool_new(run_waiting, NULL, WAITERS_MAX, FALSE, NULL);
     return core;
 }
 
@@ -54,6 +77,7 @@ void core_unref(Core *core)
 {
     if (!g_atomic_ref_count_dec(&core->refs))
         return;
+    g_thread_pool_free(core->waiters, FALSE, FALSE);
     g_hash_table_unref(core->working);
     g_mutex_clear(&core->lock);
     g_cond_clear(&core->changed);
@@ -124,26 +148,103 @@ static void drop_call(void *data)
     call_unref(data);
 }
 
+/* The reply; NULL when the loop is to make it. */
+static GByteArray *answer(Call *call)
+{
+    g_autoptr(GError) error = NULL;
+
+    /* Whoever waited for it may have been answered long ago. */
+    if (!operation_check(call->op, &error))
+        return call_refuse(call, error);
+    if (call->core->config.access_waits && !call_check_connect(call, &error))
+        return call_refuse(call, error);
+    return call->row->place == ON_SESSION ? NULL : call_answer(call, TURN_ON_WORKER);
+}
+
 static void work(void *data)
 {
     Call *call = data;
     Core *core = core_ref(call->core);
 
-    call->reply = call_answer(call, TURN_ON_WORKER);
+    call->reply = answer(call);
     mark_done(core, call);
     core_post(core, session_call_done, call, drop_call);
     core_unref(core);
 }
 
-void core_work(Core *core, Pool *pool, Call *call)
+void core_work(Core *core, Pool *pool, WorkShare share, Call *call)
 {
     mark_working(core, call);
-    engine_run(core->engine, pool, work, call);
+    engine_run(core->engine, pool, share, work, call);
+}
+
+bool core_check_answers(Core *core, Call *call, GError **error)
+{
+    return (!call->pool || pool_check_answers(call->pool, error)) &&
+           engine_check_answers(core->engine, call->op, error);
+}
+
+/* Nothing but what waits for storage that doesn't answer. */
+static bool only_silent_left(Core *core)
+{
+    GHashTableIter iter;
+    void *call;
+
+    g_hash_table_iter_init(&iter, core->working);
+    while (g_hash_table_iter_next(&iter, &call, NULL))
+        if (core_check_answers(core, call, NULL))
+            return false;
+    return true;
+}
+
+void core_run_waiting(Core *core, WorkFunc func, void *data)
+{
+    Waiting *waiting = g_new(Waiting, 1);
+
+    *waiting = (Waiting){func, data};
+    g_thread_pool_push(core->waiters, waiting, NULL);
+}
+
+void core_wait(Core *core, Call *call)
+{
+    mark_working(core, call);
+    core_run_waiting(core, work, call);
+}
+
+void core_stream_begins(Core *core)
+{
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&core->lock);
+
+    core->streams++;
+}
+
+void core_stream_ends(Core *core)
+{
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&core->lock);
+
+    core->streams--;
+    g_cond_broadcast(&core->changed);
+}
+
+bool core_is_busy(Core *core)
+{
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&core->lock);
+    bool busy = core->streams > 0;
+    GHashTableIter iter;
+    void *key;
+
+    g_hash_table_iter_init(&iter, core->working);
+    while (!busy && g_hash_table_iter_next(&iter, &key, NULL)) {
+        Call *call = key;
+        busy = !(call->procedure->flags & PROCEDURE_READ_ONLY) &&
+               core_check_answers(core, call, NULL);
+    }
+    return busy;
 }
 
 static void cancel_call(void *call, void *value, void *data)
 {
-    operation_cancel(((Call *)call)->op);
+    call_cancel(call);
 }
 
 static void wait_for_workers(Core *core, gint64 timeout)
@@ -151,9 +252,8 @@ static void wait_for_workers(Core *core, gint64 timeout)
     gint64 end = g_get_monotonic_time() + timeout;
 
     g_hash_table_foreach(core->working, cancel_call, NULL);
-    while (g_hash_table_size(core->working) > 0)
-        if (!g_cond_wait_until(&core->changed, &core->lock, end))
-            return;
+    while (g_get_monotonic_time() < end && (core->streams > 0 || !only_silent_left(core)))
+        g_cond_wait_until(&core->changed, &core->lock, g_get_monotonic_time() + WAIT_TICK);
 }
 
 void core_shut(Core *core, gint64 timeout)

@@ -12,12 +12,16 @@ struct Core {
     gatomicrefcount refs;
     Engine *engine;
     ServerConfig config; /* defaults filled in; fixed */
+    guint64 last_request; /* the loop's own */
+    bool draining;        /* likewise: nothing new is begun */
 
     GMutex lock; /* guards what follows */
     GCond changed;
     GQueue letters;
-    GSource *source;     /* wakes the loop; NULL once the server is gone */
-    GHashTable *working; /* Call: those that are with workers */
+    GSource *source;      /* wakes the loop; NULL once the server is gone */
+    GThreadPool *waiters; /* threads that wait for others: polkit, SASL's password stores */
+    GHashTable *working;  /* Call: those that are with workers */
+    guint streams;        /* that are with workers */
 };
 
 /* Runs on the loop. */
@@ -34,8 +38,27 @@ void core_post(Core *core, LetterFunc deliver, void *data, GDestroyNotify drop);
 /* Runs what was posted. */
 void core_deliver(Core *core, Server *server);
 
-/* Gives the call to a worker; it comes back by session_call_done(). Takes over a reference. */
-void core_work(Core *core, Pool *pool, Call *call);
+/* Gives the call to a worker, of this share of the pool's; it comes back by session_call_done().
+ * Takes over a reference. */
+void core_work(Core *core, Pool *pool, WorkShare share, Call *call);
+
+/* False when a pool that the call works on doesn't answer any more. On the loop only. */
+bool core_check_answers(Core *core, Call *call, GError **error);
+
+/* The same for a call that waits for others than storage (ON_WORKER_ALONE), or that has to wait for
+ * the access driver before its handler runs on the loop. */
+void core_wait(Core *core, Call *call);
+
+/* Runs `func(data)` on such a thread. */
+void core_run_waiting(Core *core, WorkFunc func, void *data);
+
+/* A worker begins and ends to work on a stream: core_shut() waits for these too. */
+void core_stream_begins(Core *core);
+void core_stream_ends(Core *core);
+
+/* Whether something is at work that changes something, and whose storage answers. On the loop
+ * only. */
+bool core_is_busy(Core *core);
 
 /* No letter is taken from now on. Cancels the working calls and waits up to `timeout` microseconds
  * for their end. */

@@ -27,17 +27,23 @@ static guint32 get_word(const guint8 *at)
 
 /* ---- writing ---- */
 
+void frame_put_header(const FrameHeader *header, gsize size, guint8 ret[FRAME_HEADER_SIZE])
+{
+    put_word(ret, (guint32)(FRAME_HEADER_SIZE + size));
+    put_word(ret + 4, header->program);
+    put_word(ret + 8, header->version);
+    put_word(ret + 12, (guint32)header->procedure);
+    put_word(ret + 16, header->type);
+    put_word(ret + 20, header->serial);
+    put_word(ret + 24, header->status);
+}
+
 static GByteArray *frame_begin(const FrameHeader *header, gsize expected)
 {
     GByteArray *frame = g_byte_array_sized_new((guint)(FRAME_HEADER_SIZE + expected));
 
     g_byte_array_set_size(frame, FRAME_HEADER_SIZE);
-    put_word(frame->data + 4, header->program);
-    put_word(frame->data + 8, header->version);
-    put_word(frame->data + 12, (guint32)header->procedure);
-    put_word(frame->data + 16, header->type);
-    put_word(frame->data + 20, header->serial);
-    put_word(frame->data + 24, header->status);
+    frame_put_header(header, 0, frame->data);
     return frame;
 }
 
@@ -63,6 +69,21 @@ GByteArray *frame_new_raw(const FrameHeader *header, const void *payload, gsize 
 
     g_byte_array_append(frame, payload, (guint)size);
     return frame_finish(frame);
+}
+
+/* The array would make its room a power of two. */
+GByteArray *frame_new_room(const FrameHeader *header, gsize size)
+{
+    guint8 *data = g_malloc(FRAME_HEADER_SIZE + size);
+
+    frame_put_header(header, size, data);
+    return g_byte_array_new_take(data, FRAME_HEADER_SIZE + size);
+}
+
+void frame_set_payload_size(GByteArray *frame, gsize size)
+{
+    g_byte_array_set_size(frame, (guint)(FRAME_HEADER_SIZE + size));
+    put_word(frame->data, frame->len);
 }
 
 /* ---- errors ---- */
@@ -173,20 +194,37 @@ static void move_to_front(FrameReader *reader)
     reader->start = 0;
 }
 
-/* Makes room behind `end`: at least READ_SIZE_MIN bytes. The buffer doubles, so that the bytes of
- * a large message are copied a fixed number of times, however small the pieces it comes in. */
+/* How large the buffer is to become. */
+static gsize larger(const FrameReader *reader)
+{
+    gsize have = reader->end - reader->start, more = wanted(reader);
+
+    if (have == 0 && reader->trust > 0)
+        return FRAME_HEADER_SIZE + FRAME_STREAM_MAX;
+    if (more > 0 && have + more <= reader->trust)
+        return have + more;
+    return reader->size + MAX(CLAMP(have, READ_SIZE_MIN, MAX(more, READ_SIZE_MAX)), READ_SIZE_MIN);
+}
+
+/* Whether there are `least` bytes behind `end`, or room for the rest of the message. */
+static bool has_room(const FrameReader *reader, gsize least)
+{
+    gsize more = wanted(reader), room = reader->size - reader->end;
+
+    return room >= least || (more > 0 && room >= more);
+}
+
+/* Makes room behind `end`. The buffer doubles, so that the bytes of a large message are copied a
+ * fixed number of times, however small the pieces it comes in. */
 static void make_room(FrameReader *reader)
 {
-    gsize have = reader->end - reader->start;
-
-    if (reader->size - reader->end >= READ_SIZE_MIN)
+    if (has_room(reader, READ_SIZE_MIN))
         return;
     if (reader->start > 0)
         move_to_front(reader);
-    if (reader->size - reader->end >= MAX(READ_SIZE_MIN, reader->size / 4))
+    if (has_room(reader, MAX(READ_SIZE_MIN, reader->size / 4)))
         return;
-    gsize step = CLAMP(have, READ_SIZE_MIN, MAX(wanted(reader), READ_SIZE_MAX));
-    reader->size += MAX(step, READ_SIZE_MIN);
+    reader->size = larger(reader);
     reader->data = g_realloc(reader->data, reader->size);
 }
 
@@ -318,9 +356,37 @@ FrameResult frame_reader_peek(FrameReader *reader, gsize length_max, Frame *ret,
 
 void frame_reader_consume(FrameReader *reader, const Frame *frame)
 {
+    if (frame->taken)
+        return;
     gsize length = get_word(reader->data + reader->start);
 
     reader->start += length + frame->fds;
     reader->fds -= MIN(frame->fds, reader->fds);
     give_back_empty(reader);
+}
+
+static guint8 *copy_message(FrameReader *reader, Frame *frame)
+{
+    guint8 *copy = g_memdup2(frame->payload, frame->size);
+
+    frame_reader_consume(reader, frame);
+    frame->payload = copy;
+    return copy;
+}
+
+guint8 *frame_reader_take(FrameReader *reader, Frame *frame)
+{
+    gsize end = (gsize)(frame->payload - reader->data) + frame->size;
+    gsize rest = reader->end - end;
+    guint8 *block = NULL;
+
+    if (frame->fds > 0 || frame->size < reader->size / 2 || rest > frame->size / 2) {
+        block = copy_message(reader, frame);
+    } else {
+        block = g_steal_pointer(&reader->data);
+        reader->size = reader->start = reader->end = 0;
+        frame_reader_feed(reader, block + end, rest);
+    }
+    frame->taken = true;
+    return block;
 }

@@ -13,6 +13,7 @@
 #define FRAME_LENGTH_MAX  33554436 /* largest legal length word */
 #define FRAME_PAYLOAD_MAX (FRAME_LENGTH_MAX - FRAME_HEADER_SIZE)
 #define FRAME_FDS_MAX     32
+#define FRAME_STREAM_MAX  262120 /* payload of stream data, as libvirt's peers send it */
 
 typedef enum FrameType {
     FRAME_CALL = 0,
@@ -47,6 +48,14 @@ GByteArray *frame_new(const FrameHeader *header, const XdrType *type, const void
 /* A whole message with the payload as it is (stream data). */
 GByteArray *frame_new_raw(const FrameHeader *header, const void *payload, gsize size);
 
+/* A message with room for a payload of `size` bytes, to be filled from FRAME_HEADER_SIZE on. Once
+ * it is known how many bytes the payload has, the second makes it whole. */
+GByteArray *frame_new_room(const FrameHeader *header, gsize size);
+void frame_set_payload_size(GByteArray *frame, gsize size);
+
+/* The first FRAME_HEADER_SIZE bytes of a message with a payload of `size` bytes. */
+void frame_put_header(const FrameHeader *header, gsize size, guint8 ret[FRAME_HEADER_SIZE]);
+
 /* The reply of an error: `header` is that of the call. Texts that are too long to be sent are
  * cut. Never fails. */
 GByteArray *frame_new_error(const FrameHeader *header, const GError *error);
@@ -62,6 +71,8 @@ typedef struct FrameReader {
     guint8 *data;
     gsize size, start, end; /* allocated; the unread bytes are [start, end) */
     guint fds;              /* descriptors that came and were not claimed by a message yet */
+    gsize
+        trust; /* a message up to this size gets its buffer at once; for connections with streams */
 } FrameReader;
 
 #define FRAME_READER_INIT ((FrameReader){0})
@@ -70,7 +81,8 @@ typedef struct Frame {
     FrameHeader header;
     const guint8 *payload; /* valid until the reader is used again */
     gsize size;
-    guint fds; /* descriptors announced (FRAME_CALL_WITH_FDS); they were closed on arrival */
+    guint fds;  /* descriptors announced (FRAME_CALL_WITH_FDS); they were closed on arrival */
+    bool taken; /* by frame_reader_take() */
 } Frame;
 
 typedef enum FrameResult {
@@ -90,7 +102,11 @@ void frame_reader_feed(FrameReader *reader, const guint8 *data, gsize size);
  * Errors (FRAME_BROKEN): ERROR_RPC with what is wrong. */
 FrameResult frame_reader_peek(FrameReader *reader, gsize length_max, Frame *ret, GError **error);
 
-/* Takes away the message that frame_reader_peek() has just shown. */
+/* Takes away the message that frame_reader_peek() has just shown, unless it was taken. */
 void frame_reader_consume(FrameReader *reader, const Frame *frame);
+
+/* Takes the message away and gives its bytes to the caller, uncopied if they are most of what the
+ * reader has. Frame.payload points into what is returned; free with g_free(). */
+guint8 *frame_reader_take(FrameReader *reader, Frame *frame);
 
 void frame_reader_clear(FrameReader *reader);

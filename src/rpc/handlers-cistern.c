@@ -174,13 +174,27 @@ static bool on_volume_chain(Turn *turn, const void *data, void *result, GError *
     return true;
 }
 
+static bool on_volume_resume_point(Turn *turn, const void *data, void *result, GError **error)
+{
+    const RpcVolume *args = data;
+    Request request = turn_request(turn);
+    g_autoptr(Pool) pool = turn_find_volume_pool(turn, args, error);
+    ResumePoint point;
+
+    if (!pool || !volume_resume_point(pool, args->name, &request, &point, error))
+        return false;
+    *(RpcResumePoint *)result = (RpcResumePoint){point.offset, point.done};
+    return true;
+}
+
 static const HandlerRow cistern_rows[] = {
     {CISTERN_VOLUME_LIST_PAGE, on_volume_list_page, LOOP_THEN_MEMORY, DEADLINE_NONE},
     {CISTERN_JOB_LIST, on_job_list, ON_LOOP, DEADLINE_NONE},
     {CISTERN_JOB_CANCEL, on_job_cancel, ON_LOOP, DEADLINE_NONE},
-    {CISTERN_PROGRESS_SUBSCRIBE, on_progress_subscribe, ON_LOOP, DEADLINE_NONE},
-    {CISTERN_CALL_CANCEL, on_call_cancel, ON_LOOP, DEADLINE_NONE},
+    {CISTERN_PROGRESS_SUBSCRIBE, on_progress_subscribe, ON_SESSION, DEADLINE_NONE},
+    {CISTERN_CALL_CANCEL, on_call_cancel, ON_SESSION, DEADLINE_NONE},
     {CISTERN_VOLUME_CHAIN, on_volume_chain, ON_WORKER, DEADLINE_LOOKUP},
+    {CISTERN_VOLUME_RESUME_POINT, on_volume_resume_point, ON_WORKER, DEADLINE_LOOKUP},
 };
 
 const HandlerTable cistern_handlers = {cistern_rows, G_N_ELEMENTS(cistern_rows)};

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core.h"
 #include "errors.h"
+#include "log.h"
+#include "polkit.h"
 #include "server-private.h"
 #include <limits.h>
 #include <string.h>
@@ -128,10 +130,13 @@ static bool on_get_pool_capabilities(Turn *turn, const void *data, void *result,
     return true;
 }
 
-/* Unix sockets: nobody else can listen in. */
+/* Nobody else can listen in. */
 static bool on_is_secure(Turn *turn, const void *data, void *result, GError **error)
 {
-    ((RpcInt *)result)->value = 1;
+    const Session *session = session_of(turn);
+
+    ((RpcInt *)result)->value =
+        session->kind == LISTENER_UNIX || transport_strength(session->transport) > 0;
     return true;
 }
 
@@ -160,106 +165,184 @@ static bool on_unsupported(Turn *turn, const void *data, void *result, GError **
     return error_set(error, ERROR_NO_SUPPORT, ORIGIN_DOMAIN, "%s", function);
 }
 
-/* ---- authentication: the socket's permissions are all there is ---- */
+/* ---- authentication ---- */
 
 static bool on_auth_list(Turn *turn, const void *data, void *result, GError **error)
 {
+    static const gint32 wire[] = {
+        [LISTENER_AUTH_NONE] = RPC_AUTH_NONE,
+        [LISTENER_AUTH_POLKIT] = RPC_AUTH_POLKIT,
+        [LISTENER_AUTH_SASL] = RPC_AUTH_SASL,
+    };
+    const Session *session = session_of(turn);
     RpcAuthTypes *types = result;
 
     types->n_types = 1;
     types->types = g_new(gint32, 1);
-    types->types[0] = RPC_AUTH_NONE;
+    types->types[0] = session->stage == SESSION_READY ? RPC_AUTH_NONE : (gint32)wire[session->auth];
     return true;
 }
 
-static bool on_auth_sasl(Turn *turn, const void *data, void *result, GError **error)
+/* ---- SASL ---- */
+
+/* What the client is told of any failure: nothing that would help it to guess. */
+static bool refuse_sasl(GError **error)
 {
-    return error_set(error, ERROR_AUTH_FAILED, ORIGIN_RPC,
-                     "this socket does not use SASL; AUTH_LIST says what it uses");
+    return error_set(error, ERROR_AUTH_FAILED, ORIGIN_RPC, "authentication failed");
 }
+
+static bool expects_sasl(const Session *session)
+{
+    return session->stage == SESSION_AUTHENTICATING && session->auth == LISTENER_AUTH_SASL;
+}
+
+static Sasl *begin_sasl(Session *session, GError **error)
+{
+    SaslLimits limits = {
+        .external_ssf = transport_strength(session->transport),
+        .is_local = session->kind == LISTENER_UNIX,
+        .min_ssf = session->core->config.sasl_min_ssf,
+    };
+
+    return sasl_new_server(&limits, error);
+}
+
+static bool on_sasl_init(Turn *turn, const void *data, void *result, GError **error)
+{
+    Session *session = session_of(turn);
+    g_autoptr(GError) reason = NULL;
+
+    if (!expects_sasl(session) || session->sasl)
+        return refuse_sasl(error);
+    session->sasl = begin_sasl(session, &reason);
+    char *mechanisms = session->sasl ? sasl_list_mechanisms(session->sasl, &reason) : NULL;
+    if (!mechanisms) {
+        log_warning("%s: %s", session->client, reason->message);
+        return refuse_sasl(error);
+    }
+    ((RpcText *)result)->text = mechanisms;
+    return true;
+}
+
+static bool is_allowed_user(Call *call)
+{
+    const char *const *patterns = call->core->config.sasl_users;
+    const char *user = sasl_user(call->sasl);
+
+    for (; user && patterns && *patterns; patterns++)
+        if (g_pattern_match_simple(*patterns, user))
+            return true;
+    return user && !call->core->config.sasl_users;
+}
+
+/* A user who may not log in fails as one who doesn't know the password. */
+static bool take_step(Call *call, const char *mechanism, const SaslToken *in, SaslToken *out)
+{
+    g_autoptr(GError) reason = NULL;
+
+    if (!call->sasl)
+        return false;
+    if (!sasl_step(call->sasl, mechanism, in, out, NULL, &reason)) {
+        log_info("%s: %s", call->client, reason->message);
+        return false;
+    }
+    if (!sasl_is_complete(call->sasl) || is_allowed_user(call))
+        return true;
+    log_warning("%s: the user '%s' is not among those that are allowed", call->client,
+                sasl_user(call->sasl));
+    return false;
+}
+
+static bool answer_step(Call *call, const char *mechanism, const RpcSaslStep *step,
+                        RpcSaslResult *ret, GError **error)
+{
+    SaslToken in = {step->nil ? NULL : (const char *)step->data ?: "", step->nil ? 0 : step->n_data};
+    SaslToken out;
+
+    if (!take_step(call, mechanism, &in, &out) || out.size > RPC_SASL_MAX)
+        return refuse_sasl(error);
+    ret->complete = sasl_is_complete(call->sasl);
+    ret->nil = out.data == NULL;
+    ret->n_data = out.data ? out.size : 0;
+    ret->data = g_memdup2(out.data, ret->n_data);
+    return true;
+}
+
+static bool on_sasl_start(Turn *turn, const void *data, void *result, GError **error)
+{
+    const RpcSaslStart *args = data;
+    RpcSaslStep step = {args->nil, args->n_data, args->data};
+
+    return answer_step(turn->call, args->mechanism, &step, result, error);
+}
+
+static bool on_sasl_step(Turn *turn, const void *data, void *result, GError **error)
+{
+    return answer_step(turn->call, NULL, data, result, error);
+}
+
+static void let_in(Session *session, Sasl *sasl)
+{
+    g_autoptr(Identity) identity = identity_copy(session->identity);
+    g_autofree char *label = g_strdup_printf("%.64s@%s", sasl_user(sasl), session->client);
+
+    identity->sasl_user = g_strdup(sasl_user(sasl));
+    identity_set_label(identity, label);
+    session_set_identity(session, identity);
+    session_set_authenticated(session);
+    session_change_transport(session, sasl_wrap(sasl, session->transport));
+}
+
+/* After a failure the client may begin again. */
+static void finish_sasl(Session *session, Call *call)
+{
+    if (call->succeeded && sasl_is_complete(call->sasl))
+        let_in(session, call->sasl);
+    else if (call->succeeded)
+        return;
+    else
+        session_count_auth_failure(session);
+    g_clear_pointer(&session->sasl, sasl_unref);
+}
+
+/* ---- polkit ---- */
 
 static bool on_auth_polkit(Turn *turn, const void *data, void *result, GError **error)
 {
-    return error_set(error, ERROR_INTERNAL, ORIGIN_RPC,
-                     "this socket does not use polkit; AUTH_LIST says what it uses");
+    Call *call = turn->call;
+
+    if (!call->polkit_action)
+        return error_set(error, ERROR_INTERNAL, ORIGIN_RPC,
+                         "this socket does not use polkit; AUTH_LIST says what it uses");
+    if (!polkit_check(call->identity, call->polkit_action, NULL, true, call->cancellable, error))
+        return false;
+    ((RpcInt *)result)->value = 1;
+    return true;
+}
+
+static void finish_polkit(Session *session, Call *call)
+{
+    if (call->succeeded)
+        session_set_authenticated(session);
 }
 
 /* ---- identity ---- */
 
-typedef struct IdentityField {
-    const char *name;
-    RpcParamType type;
-} IdentityField;
-
-static const IdentityField identity_fields[] = {
-    {"user-name", RPC_PARAM_STRING},       {"unix-user-id", RPC_PARAM_ULLONG},
-    {"group-name", RPC_PARAM_STRING},      {"unix-group-id", RPC_PARAM_ULLONG},
-    {"process-id", RPC_PARAM_LLONG},       {"process-time", RPC_PARAM_ULLONG},
-    {"sasl-user-name", RPC_PARAM_STRING},  {"x509-distinguished-name", RPC_PARAM_STRING},
-    {"selinux-context", RPC_PARAM_STRING},
-};
-
-static const IdentityField *find_identity_field(const char *name)
-{
-    for (guint i = 0; i < G_N_ELEMENTS(identity_fields); i++)
-        if (strcmp(identity_fields[i].name, name) == 0)
-            return &identity_fields[i];
-    return NULL;
-}
-
-static const RpcParam *find_param(const RpcIdentity *identity, const char *name)
-{
-    for (guint32 i = 0; i < identity->n_params; i++)
-        if (strcmp(identity->params[i].field, name) == 0)
-            return &identity->params[i];
-    return NULL;
-}
-
-static bool check_param(const RpcIdentity *identity, const RpcParam *param, GError **error)
-{
-    const IdentityField *field = find_identity_field(param->field);
-
-    if (!field)
-        return error_set(error, ERROR_ARGUMENT_UNSUPPORTED, ORIGIN_RPC,
-                         "parameter '%.64s' not supported", param->field);
-    if (param->type != (gint32)field->type)
-        return error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_RPC,
-                         "invalid type of parameter '%s'", param->field);
-    if (find_param(identity, param->field) != param)
-        return error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_RPC,
-                         "parameter '%s' occurs multiple times", param->field);
-    return true;
-}
-
-static bool check_identity(Session *session, const RpcIdentity *identity, GError **error)
-{
-    if (!error_check_flags(error, identity->flags, 0, "virConnectSetIdentity"))
-        return false;
-    for (guint32 i = 0; i < identity->n_params; i++)
-        if (!check_param(identity, &identity->params[i], error))
-            return false;
-    if (!session_peer_is_trusted(session))
-        return error_set(error, ERROR_ACCESS_DENIED, ORIGIN_ACCESS,
-                         "only root may speak for other users");
-    return true;
-}
-
 /* The connection goes on in the name of whom it speaks for. */
 static bool on_set_identity(Turn *turn, const void *data, void *result, GError **error)
 {
-    const RpcIdentity *identity = data;
+    const RpcIdentity *args = data;
     Session *session = session_of(turn);
-    const RpcParam *user, *process;
 
-    if (!check_identity(session, identity, error))
+    if (!error_check_flags(error, args->flags, 0, "virConnectSetIdentity"))
         return false;
-    user = find_param(identity, "user-name");
-    process = find_param(identity, "process-id");
-    g_autofree char *name =
-        g_strdup_printf("%.64s:%" G_GINT64_FORMAT, user ? user->value.text : "unix",
-                        process ? process->value.ll : 0);
-    g_ref_string_release(session->client);
-    session->client = g_ref_string_new(name);
+    g_autoptr(Identity) identity = identity_from_params(args, error);
+    if (!identity)
+        return false;
+    if (!session_peer_is_trusted(session))
+        return error_set(error, ERROR_ACCESS_DENIED, ORIGIN_ACCESS,
+                         "only root may speak for other users");
+    session_set_identity(session, identity);
     return true;
 }
 
@@ -308,34 +391,30 @@ static bool on_event_deregister(Turn *turn, const void *data, void *result, GErr
 }
 
 static const HandlerRow connection_rows[] = {
-    {REMOTE_CONNECT_OPEN, on_open, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_CONNECT_CLOSE, on_close, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_CONNECT_GET_TYPE, on_get_type, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_CONNECT_GET_VERSION, on_unsupported, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_CONNECT_GET_MAX_VCPUS, on_unsupported, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_NODE_GET_INFO, on_unsupported, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_CONNECT_GET_CAPABILITIES, on_get_capabilities, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_CONNECT_GET_HOSTNAME, on_get_hostname, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_CONNECT_SUPPORTS_FEATURE, on_supports_feature, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_AUTH_LIST, on_auth_list, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_AUTH_SASL_INIT, on_auth_sasl, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_AUTH_SASL_START, on_auth_sasl, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_AUTH_SASL_STEP, on_auth_sasl, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_AUTH_POLKIT, on_auth_polkit, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_NODE_GET_CELLS_FREE_MEMORY, on_unsupported, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_NODE_GET_FREE_MEMORY, on_unsupported, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_CONNECT_GET_URI, on_get_uri, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_NODE_GET_SECURITY_MODEL, on_unsupported, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_CONNECT_IS_SECURE, on_is_secure, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_CONNECT_GET_LIB_VERSION, on_get_lib_version, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_CONNECT_GET_SYSINFO, on_unsupported, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_CONNECT_REGISTER_CLOSE_CALLBACK, on_close_callback, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_CONNECT_UNREGISTER_CLOSE_CALLBACK, on_close_callback, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_CONNECT_STORAGE_POOL_EVENT_REGISTER_ANY, on_event_register, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_CONNECT_STORAGE_POOL_EVENT_DEREGISTER_ANY, on_event_deregister, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_CONNECT_GET_STORAGE_POOL_CAPABILITIES, on_get_pool_capabilities, ON_LOOP,
+    {REMOTE_CONNECT_OPEN, on_open, ON_SESSION, DEADLINE_NONE},
+    {REMOTE_CONNECT_CLOSE, on_close, ON_SESSION, DEADLINE_NONE},
+    {REMOTE_CONNECT_GET_TYPE, on_get_type, ON_SESSION, DEADLINE_NONE},
+    {REMOTE_CONNECT_GET_VERSION, on_unsupported, ON_SESSION, DEADLINE_NONE},
+    {REMOTE_CONNECT_GET_MAX_VCPUS, on_unsupported, ON_SESSION, DEADLINE_NONE},
+    {REMOTE_CONNECT_GET_CAPABILITIES, on_get_capabilities, ON_SESSION, DEADLINE_NONE},
+    {REMOTE_CONNECT_GET_HOSTNAME, on_get_hostname, ON_SESSION, DEADLINE_NONE},
+    {REMOTE_CONNECT_SUPPORTS_FEATURE, on_supports_feature, ON_SESSION, DEADLINE_NONE},
+    {REMOTE_AUTH_LIST, on_auth_list, ON_SESSION, DEADLINE_NONE},
+    {REMOTE_AUTH_SASL_INIT, on_sasl_init, ON_SESSION, DEADLINE_NONE},
+    {REMOTE_AUTH_SASL_START, on_sasl_start, ON_WORKER_ALONE, DEADLINE_NONE, finish_sasl},
+    {REMOTE_AUTH_SASL_STEP, on_sasl_step, ON_WORKER_ALONE, DEADLINE_NONE, finish_sasl},
+    {REMOTE_AUTH_POLKIT, on_auth_polkit, ON_WORKER_ALONE, DEADLINE_NONE, finish_polkit},
+    {REMOTE_CONNECT_GET_URI, on_get_uri, ON_SESSION, DEADLINE_NONE},
+    {REMOTE_CONNECT_IS_SECURE, on_is_secure, ON_SESSION, DEADLINE_NONE},
+    {REMOTE_CONNECT_GET_LIB_VERSION, on_get_lib_version, ON_SESSION, DEADLINE_NONE},
+    {REMOTE_CONNECT_REGISTER_CLOSE_CALLBACK, on_close_callback, ON_SESSION, DEADLINE_NONE},
+    {REMOTE_CONNECT_UNREGISTER_CLOSE_CALLBACK, on_close_callback, ON_SESSION, DEADLINE_NONE},
+    {REMOTE_CONNECT_STORAGE_POOL_EVENT_REGISTER_ANY, on_event_register, ON_SESSION, DEADLINE_NONE},
+    {REMOTE_CONNECT_STORAGE_POOL_EVENT_DEREGISTER_ANY, on_event_deregister, ON_SESSION,
      DEADLINE_NONE},
-    {REMOTE_CONNECT_SET_IDENTITY, on_set_identity, ON_LOOP, DEADLINE_NONE},
+    {REMOTE_CONNECT_GET_STORAGE_POOL_CAPABILITIES, on_get_pool_capabilities, ON_SESSION,
+     DEADLINE_NONE},
+    {REMOTE_CONNECT_SET_IDENTITY, on_set_identity, ON_SESSION, DEADLINE_NONE},
 };
 
 const HandlerTable connection_handlers = {connection_rows, G_N_ELEMENTS(connection_rows)};

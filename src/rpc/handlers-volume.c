@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "call.h"
 #include "errors.h"
+#include "stream.h"
 
 /* Volumes. Only what the snapshot holds is answered on the loop. */
 
@@ -50,25 +51,33 @@ static bool on_lookup_by_name(Turn *turn, const void *data, void *result, GError
 typedef VolumeRecord *(*EngineSearch)(Engine *engine, const char *text, Pool **ret_pool,
                                       const Request *request, GError **error);
 
-static bool search(Turn *turn, const RpcText *args, EngineSearch find, RpcVolume *ret,
-                   GError **error)
+typedef VolumeRecord *(*EnginePeek)(Engine *engine, const char *text, Pool **ret_pool,
+                                    GError **error);
+
+static bool search(Turn *turn, const RpcText *args, EnginePeek peek, EngineSearch find,
+                   RpcVolume *ret, GError **error)
 {
     g_autoptr(Pool) pool = NULL;
     Request request = turn_request(turn);
-    VolumeRecord *record = find(turn_engine(turn), args->text, &pool, &request, error);
+    VolumeRecord *record = turn->stage == TURN_ON_WORKER
+                               ? find(turn_engine(turn), args->text, &pool, &request, error)
+                               : peek(turn_engine(turn), args->text, &pool, error);
 
+    if (!record && pool)
+        return turn_defer_to(turn, pool);
     return give_volume(pool, record, ret) &&
            turn_check_access(turn, pool, ret->name, ret->key, error);
 }
 
 static bool on_lookup_by_key(Turn *turn, const void *data, void *result, GError **error)
 {
-    return search(turn, data, engine_find_volume_by_key, result, error);
+    return search(turn, data, engine_peek_volume_by_key, engine_find_volume_by_key, result, error);
 }
 
 static bool on_lookup_by_path(Turn *turn, const void *data, void *result, GError **error)
 {
-    return search(turn, data, engine_find_volume_by_path, result, error);
+    return search(turn, data, engine_peek_volume_by_path, engine_find_volume_by_path, result,
+                  error);
 }
 
 static bool on_get_path(Turn *turn, const void *data, void *result, GError **error)
@@ -219,20 +228,49 @@ static bool on_wipe_pattern(Turn *turn, const void *data, void *result, GError *
     return wipe(turn, &args->volume, args->algorithm, args->flags, error);
 }
 
+/* ---- streams ---- */
+
+static bool open_stream(Turn *turn, const RpcVolumeStream *args, VolumeAccess access,
+                        GError **error)
+{
+    g_autoptr(Pool) pool = turn_find_volume_pool(turn, &args->volume, error);
+    const StreamRange range = {args->offset, args->length};
+    Request request = turn_request(turn);
+    VolumeStream *volume = pool ? volume_stream_open(pool, args->volume.name, access, &range,
+                                                     args->flags, &request, error)
+                                : NULL;
+
+    if (volume)
+        turn->call->stream = stream_new(turn->call, pool, volume, access);
+    return volume != NULL;
+}
+
+static bool on_upload(Turn *turn, const void *data, void *result, GError **error)
+{
+    return open_stream(turn, data, VOLUME_WRITE, error);
+}
+
+static bool on_download(Turn *turn, const void *data, void *result, GError **error)
+{
+    return open_stream(turn, data, VOLUME_READ, error);
+}
+
 static const HandlerRow volume_rows[] = {
     {REMOTE_STORAGE_VOL_LOOKUP_BY_NAME, on_lookup_by_name, LOOP_THEN_WORKER, DEADLINE_LOOKUP},
-    {REMOTE_STORAGE_VOL_LOOKUP_BY_KEY, on_lookup_by_key, ON_WORKER, DEADLINE_LOOKUP},
-    {REMOTE_STORAGE_VOL_LOOKUP_BY_PATH, on_lookup_by_path, ON_WORKER, DEADLINE_LOOKUP},
+    {REMOTE_STORAGE_VOL_LOOKUP_BY_KEY, on_lookup_by_key, LOOP_THEN_WORKER, DEADLINE_LOOKUP},
+    {REMOTE_STORAGE_VOL_LOOKUP_BY_PATH, on_lookup_by_path, LOOP_THEN_WORKER, DEADLINE_LOOKUP},
     {REMOTE_STORAGE_VOL_GET_PATH, on_get_path, LOOP_THEN_WORKER, DEADLINE_LOOKUP},
     {REMOTE_STORAGE_VOL_GET_INFO, on_get_info, ON_WORKER, DEADLINE_LATE},
     {REMOTE_STORAGE_VOL_GET_INFO_FLAGS, on_get_info_flags, ON_WORKER, DEADLINE_LATE},
     {REMOTE_STORAGE_VOL_GET_XML_DESC, on_get_xml, ON_WORKER, DEADLINE_LATE},
-    {REMOTE_STORAGE_VOL_CREATE_XML, on_create_xml, ON_WORKER, DEADLINE_NONE},
-    {REMOTE_STORAGE_VOL_CREATE_XML_FROM, on_create_xml_from, ON_WORKER, DEADLINE_NONE},
-    {REMOTE_STORAGE_VOL_DELETE, on_delete, ON_WORKER, DEADLINE_NONE},
-    {REMOTE_STORAGE_VOL_RESIZE, on_resize, ON_WORKER, DEADLINE_NONE},
-    {REMOTE_STORAGE_VOL_WIPE, on_wipe, ON_WORKER, DEADLINE_NONE},
-    {REMOTE_STORAGE_VOL_WIPE_PATTERN, on_wipe_pattern, ON_WORKER, DEADLINE_NONE},
+    {REMOTE_STORAGE_VOL_CREATE_XML, on_create_xml, ON_WORKER, DEADLINE_CHANGE},
+    {REMOTE_STORAGE_VOL_CREATE_XML_FROM, on_create_xml_from, ON_WORKER, DEADLINE_CHANGE},
+    {REMOTE_STORAGE_VOL_DELETE, on_delete, ON_WORKER, DEADLINE_CHANGE},
+    {REMOTE_STORAGE_VOL_RESIZE, on_resize, ON_WORKER, DEADLINE_CHANGE},
+    {REMOTE_STORAGE_VOL_WIPE, on_wipe, ON_WORKER, DEADLINE_CHANGE},
+    {REMOTE_STORAGE_VOL_WIPE_PATTERN, on_wipe_pattern, ON_WORKER, DEADLINE_CHANGE},
+    {REMOTE_STORAGE_VOL_UPLOAD, on_upload, ON_WORKER, DEADLINE_CHANGE},
+    {REMOTE_STORAGE_VOL_DOWNLOAD, on_download, ON_WORKER, DEADLINE_CHANGE},
 };
 
 const HandlerTable volume_handlers = {volume_rows, G_N_ELEMENTS(volume_rows)};

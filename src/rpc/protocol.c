@@ -86,6 +86,10 @@ SHAPE(volume_wipe_type, RpcVolumeWipe, STRUCT(RpcVolumeWipe, volume, rpc_volume_
       UINT(RpcVolumeWipe, algorithm), UINT(RpcVolumeWipe, flags));
 SHAPE(volume_resize_type, RpcVolumeResize, STRUCT(RpcVolumeResize, volume, rpc_volume_type),
       UHYPER(RpcVolumeResize, capacity), UINT(RpcVolumeResize, flags));
+SHAPE(volume_stream_type, RpcVolumeStream, STRUCT(RpcVolumeStream, volume, rpc_volume_type),
+      UHYPER(RpcVolumeStream, offset), UHYPER(RpcVolumeStream, length),
+      UINT(RpcVolumeStream, flags));
+PUBLIC(rpc_hole_type, RpcHole, HYPER(RpcHole, length), UINT(RpcHole, flags));
 SHAPE(volume_info_type, RpcVolumeInfo, INT(RpcVolumeInfo, type), UHYPER(RpcVolumeInfo, capacity),
       UHYPER(RpcVolumeInfo, allocation));
 SHAPE(event_register_type, RpcEventRegister, INT(RpcEventRegister, event),
@@ -114,6 +118,19 @@ SHAPE(sasl_step_type, RpcSaslStep, INT(RpcSaslStep, nil),
 SHAPE(sasl_result_type, RpcSaslResult, INT(RpcSaslResult, complete), INT(RpcSaslResult, nil),
       CHARS(RpcSaslResult, data, n_data, RPC_SASL_MAX));
 SHAPE(cells_type, RpcCells, INT(RpcCells, start), INT(RpcCells, max));
+SHAPE(cells_memory_type, RpcCellsMemory,
+      ARRAY(RpcCellsMemory, cells, n_cells, RPC_CELLS_MAX, uint64_type));
+SHAPE(node_info_type, RpcNodeInfo,
+      {"model", XDR_FIXED_CHARS, offsetof(RpcNodeInfo, model), 0, RPC_CPU_MODEL_SIZE, NULL},
+      UHYPER(RpcNodeInfo, memory), INT(RpcNodeInfo, cpus), INT(RpcNodeInfo, mhz),
+      INT(RpcNodeInfo, nodes), INT(RpcNodeInfo, sockets), INT(RpcNodeInfo, cores),
+      INT(RpcNodeInfo, threads));
+SHAPE(security_model_type, RpcSecurityModel,
+      CHARS(RpcSecurityModel, model, n_model, RPC_SECURITY_MAX),
+      CHARS(RpcSecurityModel, doi, n_doi, RPC_SECURITY_MAX));
+SHAPE(devices_type, RpcDevices, OPTIONAL_STRING(RpcDevices, capability), UINT(RpcDevices, flags));
+SHAPE(device_names_type, RpcDeviceNames, OPTIONAL_STRING(RpcDeviceNames, capability),
+      INT(RpcDeviceNames, max), UINT(RpcDeviceNames, flags));
 
 SHAPE(volume_page_type, RpcVolumePage, STRUCT(RpcVolumePage, pool, rpc_pool_type),
       OPTIONAL_STRING(RpcVolumePage, after), UINT(RpcVolumePage, max));
@@ -135,6 +152,8 @@ SHAPE(serial_type, RpcSerial, UINT(RpcSerial, serial));
 SHAPE(chain_entry_type, RpcChainEntry, STRING(RpcChainEntry, path), STRING(RpcChainEntry, format),
       UHYPER(RpcChainEntry, capacity), OPTIONAL_STRING(RpcChainEntry, problem));
 SHAPE(chain_type, RpcChain, ARRAY(RpcChain, entries, n_entries, RPC_CHAIN_MAX, chain_entry_type));
+SHAPE(resume_point_type, RpcResumePoint, UHYPER(RpcResumePoint, offset),
+      UHYPER(RpcResumePoint, done));
 
 SHAPE(domain_type, RpcDomain, STRING(RpcDomain, name), UUID(RpcDomain, uuid), INT(RpcDomain, id));
 SHAPE(network_type, RpcNetwork, STRING(RpcNetwork, name), UUID(RpcNetwork, uuid));
@@ -149,6 +168,7 @@ PUBLIC(rpc_error_type, RpcError, INT(RpcError, code), INT(RpcError, origin),
 #define NONE  &xdr_nothing
 #define RO    PROCEDURE_READ_ONLY
 #define EARLY (PROCEDURE_READ_ONLY | PROCEDURE_BEFORE_OPEN)
+#define AUTH  (EARLY | PROCEDURE_BEFORE_AUTH)
 #define EVENT PROCEDURE_MESSAGE
 #define CONNECT(word)                                                                              \
     {                                                                                              \
@@ -178,6 +198,8 @@ PUBLIC(rpc_error_type, RpcError, INT(RpcError, code), INT(RpcError, origin),
     }
 /* clang-format off */
 #define ROW(name, args, result, ...) {REMOTE_##name, #name, args, result, __VA_ARGS__}
+/* Lists of what a storage host has none of: they are empty, so any type of entry will do. */
+#define NOWHERE(name, args, result, what) ROW(name, args, result, RO, CONNECT("search_" what))
 #define OUR(name, args, result, ...) {CISTERN_##name, #name, args, result, __VA_ARGS__}
 
 static const Procedure remote_procedures[] = {
@@ -186,15 +208,23 @@ static const Procedure remote_procedures[] = {
     ROW(CONNECT_GET_TYPE, NONE, &text_type, RO, CONNECT("getattr")),
     ROW(CONNECT_GET_VERSION, NONE, &uint64_type, RO, CONNECT("getattr")),
     ROW(CONNECT_GET_MAX_VCPUS, &optional_text_type, &int_type, RO, CONNECT("read")),
-    ROW(NODE_GET_INFO, NONE, NONE, RO, CONNECT("read")),
+    ROW(NODE_GET_INFO, NONE, &node_info_type, RO, CONNECT("read")),
     ROW(CONNECT_GET_CAPABILITIES, NONE, &text_type, RO, CONNECT("read")),
+    NOWHERE(CONNECT_LIST_DEFINED_DOMAINS, &int_type, &names_type, "domains"),
+    NOWHERE(CONNECT_NUM_OF_DEFINED_DOMAINS, NONE, &int_type, "domains"),
+    NOWHERE(CONNECT_LIST_DEFINED_NETWORKS, &int_type, &names_type, "networks"),
+    NOWHERE(CONNECT_LIST_DOMAINS, &int_type, &names_type, "domains"),
+    NOWHERE(CONNECT_LIST_NETWORKS, &int_type, &names_type, "networks"),
+    NOWHERE(CONNECT_NUM_OF_DEFINED_NETWORKS, NONE, &int_type, "networks"),
+    NOWHERE(CONNECT_NUM_OF_DOMAINS, NONE, &int_type, "domains"),
+    NOWHERE(CONNECT_NUM_OF_NETWORKS, NONE, &int_type, "networks"),
     ROW(CONNECT_GET_HOSTNAME, NONE, &text_type, RO, CONNECT("getattr")),
     ROW(CONNECT_SUPPORTS_FEATURE, &int_type, &int_type, EARLY, CONNECT("getattr")),
-    ROW(AUTH_LIST, NONE, &auth_types_type, EARLY),
-    ROW(AUTH_SASL_INIT, NONE, &text_type, EARLY),
-    ROW(AUTH_SASL_START, &sasl_start_type, &sasl_result_type, EARLY),
-    ROW(AUTH_SASL_STEP, &sasl_step_type, &sasl_result_type, EARLY),
-    ROW(AUTH_POLKIT, NONE, &int_type, EARLY),
+    ROW(AUTH_LIST, NONE, &auth_types_type, AUTH),
+    ROW(AUTH_SASL_INIT, NONE, &text_type, AUTH),
+    ROW(AUTH_SASL_START, &sasl_start_type, &sasl_result_type, AUTH),
+    ROW(AUTH_SASL_STEP, &sasl_step_type, &sasl_result_type, AUTH),
+    ROW(AUTH_POLKIT, NONE, &int_type, AUTH),
     ROW(CONNECT_NUM_OF_STORAGE_POOLS, NONE, &int_type, RO,
         CONNECT("search_storage_pools"), POOLS_SEEN),
     ROW(CONNECT_LIST_STORAGE_POOLS, &int_type, &names_type, RO,
@@ -234,24 +264,42 @@ static const Procedure remote_procedures[] = {
     ROW(STORAGE_VOL_GET_INFO, &rpc_volume_type, &volume_info_type, RO, VOLUME("read")),
     ROW(STORAGE_VOL_GET_XML_DESC, &volume_flags_type, &text_type, RO, VOLUME("read")),
     ROW(STORAGE_VOL_GET_PATH, &rpc_volume_type, &text_type, RO, VOLUME("read")),
-    ROW(NODE_GET_CELLS_FREE_MEMORY, &cells_type, NONE, RO, CONNECT("read")),
+    ROW(NODE_GET_CELLS_FREE_MEMORY, &cells_type, &cells_memory_type, RO, CONNECT("read")),
     ROW(NODE_GET_FREE_MEMORY, NONE, &uint64_type, RO, CONNECT("read")),
     ROW(CONNECT_GET_URI, NONE, &text_type, RO, CONNECT("getattr")),
-    ROW(NODE_GET_SECURITY_MODEL, NONE, NONE, RO, CONNECT("read")),
+    NOWHERE(NODE_NUM_OF_DEVICES, &devices_type, &int_type, "node_devices"),
+    NOWHERE(NODE_LIST_DEVICES, &device_names_type, &names_type, "node_devices"),
+    ROW(NODE_GET_SECURITY_MODEL, NONE, &security_model_type, RO, CONNECT("read")),
     ROW(STORAGE_VOL_CREATE_XML_FROM, &volume_create_from_type, &rpc_volume_type, 0,
         VOLUME("create")),
+    NOWHERE(CONNECT_NUM_OF_INTERFACES, NONE, &int_type, "interfaces"),
+    NOWHERE(CONNECT_LIST_INTERFACES, &int_type, &names_type, "interfaces"),
+    NOWHERE(CONNECT_NUM_OF_DEFINED_INTERFACES, NONE, &int_type, "interfaces"),
+    NOWHERE(CONNECT_LIST_DEFINED_INTERFACES, &int_type, &names_type, "interfaces"),
+    NOWHERE(CONNECT_NUM_OF_SECRETS, NONE, &int_type, "secrets"),
+    NOWHERE(CONNECT_LIST_SECRETS, &int_type, &names_type, "secrets"),
     ROW(CONNECT_IS_SECURE, NONE, &int_type, RO),
     ROW(STORAGE_POOL_IS_ACTIVE, &rpc_pool_type, &int_type, RO, POOL("read")),
     ROW(STORAGE_POOL_IS_PERSISTENT, &rpc_pool_type, &int_type, RO, POOL("read")),
     ROW(CONNECT_GET_LIB_VERSION, NONE, &uint64_type, RO, CONNECT("getattr")),
     ROW(STORAGE_VOL_WIPE, &volume_flags_type, NONE, 0, VOLUME("format")),
+    NOWHERE(CONNECT_NUM_OF_NWFILTERS, NONE, &int_type, "nwfilters"),
+    NOWHERE(CONNECT_LIST_NWFILTERS, &int_type, &names_type, "nwfilters"),
     ROW(CONNECT_GET_SYSINFO, &flags_type, &text_type, RO, CONNECT("read")),
+    ROW(STORAGE_VOL_UPLOAD, &volume_stream_type, NONE, 0, VOLUME("data_write")),
+    ROW(STORAGE_VOL_DOWNLOAD, &volume_stream_type, NONE, 0, VOLUME("data_read")),
     ROW(STORAGE_VOL_WIPE_PATTERN, &volume_wipe_type, NONE, 0, VOLUME("format")),
     ROW(STORAGE_VOL_RESIZE, &volume_resize_type, NONE, 0, VOLUME("resize")),
+    NOWHERE(CONNECT_LIST_ALL_DOMAINS, &list_pools_type, &pool_list_type, "domains"),
     ROW(CONNECT_LIST_ALL_STORAGE_POOLS, &list_pools_type, &pool_list_type, RO,
         CONNECT("search_storage_pools"), POOLS_SEEN),
     ROW(STORAGE_POOL_LIST_ALL_VOLUMES, &list_volumes_type, &volume_list_type, RO,
         POOL("search_storage_vols"), VOLUMES_SEEN),
+    NOWHERE(CONNECT_LIST_ALL_NETWORKS, &list_pools_type, &pool_list_type, "networks"),
+    NOWHERE(CONNECT_LIST_ALL_INTERFACES, &list_pools_type, &pool_list_type, "interfaces"),
+    NOWHERE(CONNECT_LIST_ALL_NODE_DEVICES, &list_pools_type, &pool_list_type, "node_devices"),
+    NOWHERE(CONNECT_LIST_ALL_NWFILTERS, &list_pools_type, &pool_list_type, "nwfilters"),
+    NOWHERE(CONNECT_LIST_ALL_SECRETS, &list_pools_type, &pool_list_type, "secrets"),
     ROW(CONNECT_REGISTER_CLOSE_CALLBACK, NONE, NONE, RO, CONNECT("getattr")),
     ROW(CONNECT_UNREGISTER_CLOSE_CALLBACK, NONE, NONE, RO, CONNECT("getattr")),
     ROW(CONNECT_STORAGE_POOL_EVENT_REGISTER_ANY, &event_register_type, &int_type, RO,
@@ -261,6 +309,7 @@ static const Procedure remote_procedures[] = {
     ROW(STORAGE_POOL_EVENT_REFRESH, &rpc_event_refresh_type, NONE, EVENT),
     ROW(STORAGE_VOL_GET_INFO_FLAGS, &volume_flags_type, &volume_info_type, RO, VOLUME("read")),
     ROW(STORAGE_POOL_LOOKUP_BY_TARGET_PATH, &text_type, &rpc_pool_type, RO, POOL("getattr")),
+    NOWHERE(CONNECT_LIST_ALL_NWFILTER_BINDINGS, &list_pools_type, &pool_list_type, "nwfilter_bindings"),
     ROW(CONNECT_GET_STORAGE_POOL_CAPABILITIES, &flags_type, &text_type, RO, CONNECT("read")),
     ROW(CONNECT_SET_IDENTITY, &identity_type, NONE, RO, CONNECT("write")),
 };
@@ -274,6 +323,7 @@ static const Procedure cistern_procedures[] = {
     OUR(PROGRESS, &rpc_progress_type, NONE, EVENT),
     OUR(CALL_CANCEL, &serial_type, NONE, RO),
     OUR(VOLUME_CHAIN, &rpc_volume_type, &chain_type, RO, VOLUME("read")),
+    OUR(VOLUME_RESUME_POINT, &rpc_volume_type, &resume_point_type, 0, VOLUME("data_write")),
 };
 /* clang-format on */
 

@@ -24,6 +24,8 @@ enum { KEEPALIVE_PING = 1, KEEPALIVE_PONG = 2 };
 #define RPC_AUTH_TYPES_MAX 20
 #define RPC_SASL_MAX       65536
 #define RPC_CELLS_MAX      1024
+#define RPC_CPU_MODEL_SIZE 32
+#define RPC_SECURITY_MAX   257
 
 typedef enum RemoteProcedure {
     REMOTE_CONNECT_OPEN = 1,
@@ -33,6 +35,14 @@ typedef enum RemoteProcedure {
     REMOTE_CONNECT_GET_MAX_VCPUS = 5,
     REMOTE_NODE_GET_INFO = 6,
     REMOTE_CONNECT_GET_CAPABILITIES = 7,
+    REMOTE_CONNECT_LIST_DEFINED_DOMAINS = 21,
+    REMOTE_CONNECT_NUM_OF_DEFINED_DOMAINS = 25,
+    REMOTE_CONNECT_LIST_DEFINED_NETWORKS = 36,
+    REMOTE_CONNECT_LIST_DOMAINS = 37,
+    REMOTE_CONNECT_LIST_NETWORKS = 38,
+    REMOTE_CONNECT_NUM_OF_DEFINED_NETWORKS = 50,
+    REMOTE_CONNECT_NUM_OF_DOMAINS = 51,
+    REMOTE_CONNECT_NUM_OF_NETWORKS = 52,
     REMOTE_CONNECT_GET_HOSTNAME = 59,
     REMOTE_CONNECT_SUPPORTS_FEATURE = 60,
     REMOTE_AUTH_LIST = 66,
@@ -73,18 +83,36 @@ typedef enum RemoteProcedure {
     REMOTE_NODE_GET_CELLS_FREE_MEMORY = 101,
     REMOTE_NODE_GET_FREE_MEMORY = 102,
     REMOTE_CONNECT_GET_URI = 110,
+    REMOTE_NODE_NUM_OF_DEVICES = 111,
+    REMOTE_NODE_LIST_DEVICES = 112,
     REMOTE_NODE_GET_SECURITY_MODEL = 122,
     REMOTE_STORAGE_VOL_CREATE_XML_FROM = 125,
+    REMOTE_CONNECT_NUM_OF_INTERFACES = 126,
+    REMOTE_CONNECT_LIST_INTERFACES = 127,
+    REMOTE_CONNECT_NUM_OF_DEFINED_INTERFACES = 137,
+    REMOTE_CONNECT_LIST_DEFINED_INTERFACES = 138,
+    REMOTE_CONNECT_NUM_OF_SECRETS = 139,
+    REMOTE_CONNECT_LIST_SECRETS = 140,
     REMOTE_CONNECT_IS_SECURE = 149,
     REMOTE_STORAGE_POOL_IS_ACTIVE = 154,
     REMOTE_STORAGE_POOL_IS_PERSISTENT = 155,
     REMOTE_CONNECT_GET_LIB_VERSION = 157,
     REMOTE_STORAGE_VOL_WIPE = 165,
+    REMOTE_CONNECT_NUM_OF_NWFILTERS = 178,
+    REMOTE_CONNECT_LIST_NWFILTERS = 179,
     REMOTE_CONNECT_GET_SYSINFO = 203,
+    REMOTE_STORAGE_VOL_UPLOAD = 208,   /* opens a stream from the client */
+    REMOTE_STORAGE_VOL_DOWNLOAD = 209, /* opens a stream to the client */
     REMOTE_STORAGE_VOL_WIPE_PATTERN = 259,
     REMOTE_STORAGE_VOL_RESIZE = 260,
+    REMOTE_CONNECT_LIST_ALL_DOMAINS = 273,
     REMOTE_CONNECT_LIST_ALL_STORAGE_POOLS = 281,
     REMOTE_STORAGE_POOL_LIST_ALL_VOLUMES = 282,
+    REMOTE_CONNECT_LIST_ALL_NETWORKS = 283,
+    REMOTE_CONNECT_LIST_ALL_INTERFACES = 284,
+    REMOTE_CONNECT_LIST_ALL_NODE_DEVICES = 285,
+    REMOTE_CONNECT_LIST_ALL_NWFILTERS = 286,
+    REMOTE_CONNECT_LIST_ALL_SECRETS = 287,
     REMOTE_CONNECT_REGISTER_CLOSE_CALLBACK = 360,
     REMOTE_CONNECT_UNREGISTER_CLOSE_CALLBACK = 361,
     REMOTE_CONNECT_STORAGE_POOL_EVENT_REGISTER_ANY = 368,
@@ -93,6 +121,7 @@ typedef enum RemoteProcedure {
     REMOTE_STORAGE_POOL_EVENT_REFRESH = 373,
     REMOTE_STORAGE_VOL_GET_INFO_FLAGS = 378,
     REMOTE_STORAGE_POOL_LOOKUP_BY_TARGET_PATH = 391,
+    REMOTE_CONNECT_LIST_ALL_NWFILTER_BINDINGS = 401,
     REMOTE_CONNECT_GET_STORAGE_POOL_CAPABILITIES = 403,
     REMOTE_CONNECT_SET_IDENTITY = 419,
 } RemoteProcedure;
@@ -105,6 +134,7 @@ typedef enum CisternProcedure {
     CISTERN_PROGRESS = 5, /* message from the server */
     CISTERN_CALL_CANCEL = 6,
     CISTERN_VOLUME_CHAIN = 7,
+    CISTERN_VOLUME_RESUME_POINT = 8,
 } CisternProcedure;
 
 /* What an access driver is asked about: "storage_pool" and "getattr", for one. */
@@ -122,6 +152,7 @@ typedef enum ProcedureFlag {
     PROCEDURE_READ_ONLY = 1 << 0,   /* allowed on a read-only connection */
     PROCEDURE_BEFORE_OPEN = 1 << 1, /* allowed before CONNECT_OPEN */
     PROCEDURE_MESSAGE = 1 << 2,     /* sent by the server; `args` is its payload */
+    PROCEDURE_BEFORE_AUTH = 1 << 8, /* allowed before authentication */
 } ProcedureFlag;
 
 typedef struct Procedure {
@@ -284,6 +315,18 @@ typedef struct RpcVolumeResize {
     guint32 flags;
 } RpcVolumeResize;
 
+typedef struct RpcVolumeStream {
+    RpcVolume volume;
+    guint64 offset, length; /* bytes; length 0: no limit */
+    guint32 flags;
+} RpcVolumeStream;
+
+/* The payload of a hole in a stream. */
+typedef struct RpcHole {
+    gint64 length;
+    guint32 flags; /* 0 */
+} RpcHole;
+
 typedef struct RpcVolumeInfo {
     gint32 type;
     guint64 capacity, allocation; /* bytes */
@@ -368,6 +411,33 @@ typedef struct RpcCells {
     gint32 start, max;
 } RpcCells;
 
+typedef struct RpcCellsMemory {
+    guint32 n_cells;
+    RpcUint64 *cells; /* bytes free */
+} RpcCellsMemory;
+
+typedef struct RpcNodeInfo {
+    guint8 model[RPC_CPU_MODEL_SIZE]; /* NUL-terminated */
+    guint64 memory;                   /* KiB */
+    gint32 cpus, mhz, nodes, sockets, cores, threads;
+} RpcNodeInfo;
+
+typedef struct RpcSecurityModel {
+    guint32 n_model, n_doi;
+    guint8 *model, *doi;
+} RpcSecurityModel;
+
+typedef struct RpcDevices {
+    char *capability; /* or NULL: any */
+    guint32 flags;
+} RpcDevices;
+
+typedef struct RpcDeviceNames {
+    char *capability; /* or NULL: any */
+    gint32 max;
+    guint32 flags;
+} RpcDeviceNames;
+
 /* Features asked for with CONNECT_SUPPORTS_FEATURE that are of interest here. */
 typedef enum RpcFeature {
     RPC_FEATURE_FD_PASSING = 8,
@@ -433,6 +503,10 @@ typedef struct RpcChain {
     RpcChainEntry *entries;
 } RpcChain;
 
+typedef struct RpcResumePoint {
+    guint64 offset, done; /* bytes; done 0: nothing is known */
+} RpcResumePoint;
+
 /* ---- errors ---- */
 
 typedef struct RpcNetwork {
@@ -457,4 +531,4 @@ typedef struct RpcError {
 } RpcError;
 
 extern const XdrType rpc_error_type, rpc_pool_type, rpc_volume_type, rpc_progress_type,
-    rpc_event_lifecycle_type, rpc_event_refresh_type;
+    rpc_event_lifecycle_type, rpc_event_refresh_type, rpc_hole_type;

@@ -9,3 +9,10 @@ void server_forget(Server *server, Session *session);
 
 /* Ids of event registrations, unique in the process. */
 gint32 server_next_registration(Server *server);
+
+/* Fewer clients than before may be unknown: listeners that were held up go on. */
+void server_count_authenticated(Server *server);
+
+/* For events that are told later. */
+Event *event_copy(const Event *event);
+void event_free(void *event);

@@ -5,15 +5,21 @@
 #include "fd.h"
 #include "log.h"
 #include "server-private.h"
+#include "stream.h"
 #include <errno.h>
 #include <glib-unix.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define FRAMES_PER_TURN   64      /* then the other clients have theirs */
-#define QUEUED_SOFT_LIMIT 1048576 /* bytes unsent: further requests wait */
-#define VECTORS_PER_WRITE 16
-#define PROGRESS_INTERVAL 100 /* milliseconds */
+#define FRAMES_PER_TURN    64      /* then the other clients have theirs */
+#define QUEUED_SOFT_LIMIT  1048576 /* bytes unsent: further requests wait */
+#define VECTORS_PER_WRITE  16
+#define PROGRESS_INTERVAL  100 /* milliseconds */
+#define STREAMS_MAX        256
+#define STREAMS_SOFT_LIMIT 262144 /* bytes unsent: streams wait */
+#define SENDS_PER_TURN     16
+#define EARLY_MESSAGE_MAX  524288 /* bytes of a message before authentication: SASL's largest */
+#define AUTH_FAILURES_MAX  5
 
 typedef struct SessionSource {
     GSource source;
@@ -36,7 +42,9 @@ void session_unref(Session *session)
         return;
     g_array_unref(session->registrations);
     g_ptr_array_unref(session->calls);
-    g_ref_string_release(session->client);
+    g_ptr_array_unref(session->streams);
+    identity_unref(session->identity);
+    sasl_unref(session->sasl);
     g_free(session->uri);
     core_unref(session->core);
     g_free(session);
@@ -64,7 +72,7 @@ static void orphan_call(Call *call)
     drop_timer(&call->timer);
     call->session = NULL;
     if (call->procedure->flags & PROCEDURE_READ_ONLY)
-        operation_cancel(call->op);
+        call_cancel(call);
 }
 
 static void free_frame(void *frame)
@@ -79,15 +87,84 @@ void session_close(Session *session, const char *why)
     log_debug("%s: closed: %s", session->client, why);
     g_source_destroy(session->source);
     g_clear_pointer(&session->source, g_source_unref);
-    fd_close(&session->fd);
+    session->fd = -1;
+    g_clear_pointer(&session->transport, transport_free);
+    if (session->next_transport)
+        session->next_transport->fd = -1;
+    g_clear_pointer(&session->next_transport, transport_free);
+    drop_timer(&session->auth_timer);
     drop_timer(&session->progress_timer);
     drop_timer(&session->keepalive_timer);
     for (guint i = 0; i < session->calls->len; i++)
         orphan_call(session->calls->pdata[i]);
     g_ptr_array_set_size(session->calls, 0);
+    for (guint i = 0; i < session->streams->len; i++)
+        stream_abandon(session->streams->pdata[i]);
+    g_ptr_array_set_size(session->streams, 0);
     g_queue_clear_full(&session->out, free_frame);
+    g_queue_clear_full(&session->events, event_free);
     frame_reader_clear(&session->reader);
     server_forget(session->server, session);
+}
+
+/* ---- streams ---- */
+
+static Stream *find_stream(Session *session, const FrameHeader *header)
+{
+    for (guint i = 0; i < session->streams->len; i++)
+        if (stream_is(session->streams->pdata[i], header))
+            return session->streams->pdata[i];
+    return NULL;
+}
+
+static void drop_stream(Session *session, guint index)
+{
+    stream_abandon(session->streams->pdata[index]);
+    g_ptr_array_remove_index(session->streams, index);
+    if (session->streams->len == 0)
+        session->reader.trust = 0;
+}
+
+/* Some clients never say that they have seen the end of a download. */
+static bool make_place_for_stream(Session *session)
+{
+    for (guint i = 0; i < session->streams->len && session->streams->len >= STREAMS_MAX; i++)
+        if (stream_is_idle(session->streams->pdata[i]))
+            drop_stream(session, i);
+    return session->streams->len < STREAMS_MAX;
+}
+
+static bool check_stream(Session *session, const Call *call, GError **error)
+{
+    if (find_stream(session, &call->header))
+        return error_set(error, ERROR_RPC, ORIGIN_RPC, "a stream with the serial %u is still open",
+                         call->header.serial);
+    return make_place_for_stream(session) ||
+           error_set(error, ERROR_BUSY, ORIGIN_RPC, "%d streams of this connection are open",
+                     STREAMS_MAX);
+}
+
+/* Before the reply is sent: then packets may come. */
+static void adopt_stream(Session *session, Call *call)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!check_stream(session, call, &error)) {
+        g_byte_array_unref(call->reply);
+        call->reply = call_refuse(call, error);
+        return;
+    }
+    Stream *stream = g_steal_pointer(&call->stream);
+    g_ptr_array_add(session->streams, stream);
+    session->reader.trust = STREAM_QUEUE_MAX;
+    stream_start(stream, session);
+}
+
+static bool take_packet(Session *session, Frame *frame)
+{
+    Stream *stream = find_stream(session, &frame->header);
+
+    return !stream || stream_take(stream, &session->reader, frame);
 }
 
 /* ---- sending ---- */
@@ -118,16 +195,21 @@ static void count_sent(Session *session, gsize count)
     }
 }
 
-/* One sendmsg(). True while there may be more to do. */
+static bool has_unsent(Session *session)
+{
+    return !g_queue_is_empty(&session->out) || transport_has_unsent(session->transport);
+}
+
+/* One piece. True while there may be more to do. */
 static bool send_some(Session *session)
 {
     struct iovec vectors[VECTORS_PER_WRITE];
-    struct msghdr message = {.msg_iov = vectors, .msg_iovlen = gather(session, vectors)};
-    ssize_t count = sendmsg(session->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    guint n_vectors = gather(session, vectors);
+    ssize_t count = transport_send(session->transport, vectors, n_vectors);
 
     if (count >= 0) {
         count_sent(session, (gsize)count);
-        return !g_queue_is_empty(&session->out);
+        return count > 0;
     }
     if (errno == EINTR)
         return true;
@@ -136,12 +218,44 @@ static bool send_some(Session *session)
     return false;
 }
 
+/* What the client has sent before it could know the answer is not what it means to say through the
+ * new transport. */
+static void change_transport(Session *session)
+{
+    if (session->reader.start < session->reader.end)
+        return session_close(session, "it went on in the clear after encryption was agreed on");
+    session->transport = g_steal_pointer(&session->next_transport);
+}
+
+/* Streams send when little else waits, and take turns. */
+static void fill_from_streams(Session *session)
+{
+    for (guint silent = 0;
+         silent < session->streams->len && session->queued < STREAMS_SOFT_LIMIT;) {
+        guint turn = session->stream_turn++ % session->streams->len;
+        Stream *stream = session->streams->pdata[turn];
+        GByteArray *frame = stream_next(stream);
+        silent = frame ? 0 : silent + 1;
+        if (!frame)
+            continue;
+        session->queued += frame->len;
+        g_queue_push_tail(&session->out, frame);
+        if (stream_is_over(stream))
+            drop_stream(session, turn);
+    }
+}
+
 static void session_flush(Session *session)
 {
-    while (session->fd >= 0 && !g_queue_is_empty(&session->out))
-        if (!send_some(session))
-            break;
-    if (session->closing && g_queue_is_empty(&session->out))
+    fill_from_streams(session);
+    for (guint budget = SENDS_PER_TURN;
+         session->fd >= 0 && has_unsent(session) && budget > 0 && send_some(session); budget--)
+        fill_from_streams(session);
+    if (session->fd < 0 || has_unsent(session))
+        return;
+    if (session->next_transport)
+        change_transport(session);
+    if (session->closing)
         session_close(session, "the client said goodbye");
 }
 
@@ -223,7 +337,7 @@ static void answer(Session *session, Call *call, GByteArray *reply)
     call->answered = true;
     drop_timer(&call->timer);
     session->running--;
-    session->parked = false;
+    session->parked = session->alone = false;
     update_progress_timer(session);
     session_send(session, reply);
 }
@@ -235,43 +349,84 @@ void session_call_done(Server *server, void *data)
 
     if (!session)
         return;
+    if (!call->answered && !call->reply) /* it was only asked whether it may */
+        call->reply = call_answer(call, TURN_ON_LOOP);
     call->session = NULL;
+    if (!call->answered && call->stream)
+        adopt_stream(session, call);
     if (!call->answered)
         answer(session, call, g_steal_pointer(&call->reply));
+    if (call->row->finish && session->fd >= 0)
+        call->row->finish(session, call);
     g_ptr_array_remove_fast(session->calls, call);
     session_update(session);
 }
 
-static GByteArray *late_answer(Call *call)
-{
-    if (call->row->deadline == DEADLINE_LATE)
-        return call_answer(call, TURN_LATE);
-    g_autoptr(GError) error = NULL;
-    error_set(&error, ERROR_TIMEOUT, ORIGIN_STORAGE,
-              "the storage did not answer within %d seconds; see whether its pool is reachable",
-              LOOKUP_DEADLINE / 1000);
-    return call_refuse(call, error);
-}
+/* What each kind of deadline means, times in milliseconds. */
+typedef struct DeadlineRow {
+    guint limit; /* from the request on; 0: none */
+    guint tick;  /* how often one looks whether the storage still answers; 0: never */
+} DeadlineRow;
 
-static gboolean call_expired(void *data)
+static DeadlineRow deadline_of(const Session *session, const HandlerRow *row)
 {
-    g_autoptr(Call) call = call_ref(data);
-    g_autoptr(Session) session = session_ref(call->session);
-
-    answer(session, call, late_answer(call));
-    operation_cancel(call->op);
-    return G_SOURCE_REMOVE;
-}
-
-static guint deadline_of(const Session *session, const HandlerRow *row)
-{
-    const guint deadlines[] = {
-        [DEADLINE_NONE] = 0,
-        [DEADLINE_LOOKUP] = LOOKUP_DEADLINE,
-        [DEADLINE_LATE] = session->core->config.read_deadline,
+    const DeadlineRow deadlines[] = {
+        [DEADLINE_NONE] = {0, 0},
+        [DEADLINE_CHANGE] = {0, 500},
+        [DEADLINE_LOOKUP] = {LOOKUP_DEADLINE, 500},
+        [DEADLINE_LATE] = {session->core->config.read_deadline, 0},
     };
 
     return deadlines[row->deadline];
+}
+
+static bool check_time(const Call *call, GError **error)
+{
+    if (call->expires == 0 || g_get_monotonic_time() < call->expires)
+        return true;
+    return error_set(error, ERROR_TIMEOUT, ORIGIN_STORAGE,
+                     "the storage%s%s%s did not answer within %d seconds; see whether it is "
+                     "reachable",
+                     call->pool ? " of pool '" : "", call->pool ? pool_name(call->pool) : "",
+                     call->pool ? "'" : "", LOOKUP_DEADLINE / 1000);
+}
+
+/* Whoever waits for the call is answered; it is called off, what it still brings is dropped. */
+static void give_up(Call *call, GByteArray *reply)
+{
+    g_autoptr(Session) session = session_ref(call->session);
+
+    answer(session, call, reply);
+    call_cancel(call);
+    session_update(session);
+}
+
+static gboolean call_is_late(void *data)
+{
+    g_autoptr(Call) call = call_ref(data);
+
+    give_up(call, call_answer(call, TURN_LATE));
+    return G_SOURCE_REMOVE;
+}
+
+static gboolean call_ticks(void *data)
+{
+    g_autoptr(Call) call = call_ref(data);
+    g_autoptr(GError) error = NULL;
+
+    if (core_check_answers(call->core, call, &error) && check_time(call, &error))
+        return G_SOURCE_CONTINUE;
+    give_up(call, call_refuse(call, error));
+    return G_SOURCE_REMOVE;
+}
+
+static GSource *watch_call(Session *session, Call *call)
+{
+    DeadlineRow row = deadline_of(session, call->row);
+
+    if (row.tick > 0)
+        return start_timer(session, row.tick, call_ticks, call);
+    return row.limit > 0 ? start_timer(session, row.limit, call_is_late, call) : NULL;
 }
 
 /* The pool whose share of the workers a call takes: that of the handle it begins with. */
@@ -289,35 +444,94 @@ static Pool *target_pool(Call *call)
     return NULL;
 }
 
-static void start_on_worker(Session *session, Call *call)
+/* The pool of another volume that the call reads, if it has one. */
+static Pool *source_pool(Call *call)
 {
-    guint deadline = deadline_of(session, call->row);
-    g_autoptr(Pool) pool = call->row->place == LOOP_THEN_MEMORY ? NULL : target_pool(call);
+    const XdrType *type = call->procedure->args;
 
+    for (guint i = 1; i < type->n_fields; i++)
+        if (type->fields[i].kind == XDR_STRUCT && type->fields[i].type == &rpc_volume_type) {
+            const RpcVolume *source =
+                (const void *)((const char *)call->args + type->fields[i].offset);
+            return engine_find_pool_by_name(call->core->engine, source->pool, NULL);
+        }
+    return NULL;
+}
+
+static bool is_for_storage(const HandlerRow *row)
+{
+    return row->place == ON_WORKER || row->place == ON_CONTROL || row->place == LOOP_THEN_WORKER;
+}
+
+/* Chooses the threads it takes: storage that hangs must not take those of other pools. */
+static WorkShare choose_share(Call *call)
+{
+    g_autoptr(Pool) source = source_pool(call);
+
+    if (!is_for_storage(call->row))
+        return WORK_CONTROL;
+    if (!call->pool)
+        call->pool = target_pool(call);
+    if (!source || source == call->pool)
+        return call->row->place == ON_CONTROL ? WORK_CONTROL : WORK_STORAGE;
+    pool_unref(call->pool);
+    call->pool = g_steal_pointer(&source);
+    return WORK_SOURCE;
+}
+
+static void start_on_worker(Session *session, Call *call, WorkShare share)
+{
     call->session = session;
-    if (deadline > 0)
-        call->timer = start_timer(session, deadline, call_expired, call);
+    call->timer = watch_call(session, call);
     g_ptr_array_add(session->calls, call_ref(call));
     session->running++;
     update_progress_timer(session);
-    core_work(session->core, pool, call_ref(call));
+    session->alone = call->row->place == ON_SESSION || call->row->place == ON_WORKER_ALONE;
+    if (session->alone || call->row->place == ON_LOOP)
+        core_wait(session->core, call_ref(call));
+    else
+        core_work(session->core, call->pool, share, call_ref(call));
+}
+
+/* No use in asking storage that doesn't answer: the reply, or NULL. */
+static GByteArray *answer_at_once(Call *call)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (call->row->place == ON_CONTROL || core_check_answers(call->core, call, &error))
+        return NULL;
+    if (call->row->deadline == DEADLINE_LATE)
+        return call_answer(call, TURN_LATE);
+    return call_refuse(call, error);
 }
 
 /* ---- taking requests ---- */
 
-static bool may_need_worker(const HandlerRow *row)
+static bool asks_first(const Session *session, const Procedure *procedure)
 {
-    return row->place != ON_LOOP;
+    return session->core->config.access_waits && procedure->rights[0].object != ACCESS_NONE;
+}
+
+static bool may_need_worker(const Session *session, const Procedure *procedure,
+                            const HandlerRow *row)
+{
+    return (row->place != ON_LOOP && row->place != ON_SESSION) || asks_first(session, procedure);
+}
+
+static bool is_tried_on_loop(const Session *session, const Procedure *procedure,
+                             const HandlerRow *row)
+{
+    return row->place != ON_WORKER && row->place != ON_CONTROL && row->place != ON_WORKER_ALONE &&
+           !asks_first(session, procedure);
 }
 
 /* The operation ends by itself soon after the answer had to be given. */
 static Operation *new_operation(const Session *session, const HandlerRow *row)
 {
-    guint deadline = deadline_of(session, row);
+    guint limit = deadline_of(session, row).limit;
 
-    return operation_new(deadline
-                             ? g_get_monotonic_time() + (deadline + 1000) * G_GINT64_CONSTANT(1000)
-                             : OPERATION_NO_DEADLINE);
+    return operation_new(limit ? g_get_monotonic_time() + (limit + 1000) * G_GINT64_CONSTANT(1000)
+                               : OPERATION_NO_DEADLINE);
 }
 
 static Call *new_call(Session *session, const Procedure *procedure, const HandlerRow *row,
@@ -330,8 +544,19 @@ static Call *new_call(Session *session, const Procedure *procedure, const Handle
     call->procedure = procedure;
     call->row = row;
     call->header = *header;
-    call->client = g_ref_string_acquire(session->client);
+    call->identity = identity_ref(session->identity);
+    call->client = call->identity->label;
     call->op = new_operation(session, row);
+    call->cancellable = g_cancellable_new();
+    call->id = ++session->core->last_request;
+    call->began = g_get_monotonic_time();
+    if (row->place == ON_WORKER_ALONE && session->sasl)
+        call->sasl = sasl_ref(session->sasl);
+    if (session->stage == SESSION_AUTHENTICATING && session->auth == LISTENER_AUTH_POLKIT)
+        call->polkit_action =
+            session->read_only ? "org.libvirt.unix.monitor" : "org.libvirt.unix.manage";
+    if (row->deadline == DEADLINE_LOOKUP)
+        call->expires = g_get_monotonic_time() + LOOKUP_DEADLINE * G_GINT64_CONSTANT(1000);
     return call;
 }
 
@@ -346,14 +571,6 @@ static bool decode_args(Call *call, const Frame *frame, GError **error)
     return true;
 }
 
-static bool check_connect_rights(Session *session, Call *call, GError **error)
-{
-    Turn turn = {call, TURN_ON_LOOP, false};
-
-    return call->procedure->rights[0].object != ACCESS_CONNECT ||
-           turn_check_access(&turn, NULL, NULL, NULL, error);
-}
-
 static bool refuse_read_only(Call *call, GError **error)
 {
     g_autofree char *function = procedure_function(call->header.program, call->procedure);
@@ -362,21 +579,37 @@ static bool refuse_read_only(Call *call, GError **error)
                      function);
 }
 
+/* While the daemon waits for what runs, nothing is begun; jobs may be looked at and cancelled. */
+static bool check_open(const Session *session, const Call *call, GError **error)
+{
+    const FrameHeader *header = &call->header;
+    bool is_close =
+        header->program == PROGRAM_REMOTE && header->procedure == REMOTE_CONNECT_CLOSE;
+
+    return !session->core->draining || header->program == PROGRAM_CISTERN || is_close ||
+           error_set(error, ERROR_OPERATION_INVALID, ORIGIN_RPC,
+                     "the daemon is stopping; connect again when it is back");
+}
+
 /* Everything that is checked before the handler looks at anything, in libvirt's order. */
 static bool check_call(Session *session, Call *call, GError **error)
 {
     guint flags = call->procedure->flags;
 
+    if (session->stage != SESSION_READY && !(flags & PROCEDURE_BEFORE_AUTH))
+        return error_set(error, ERROR_RPC, ORIGIN_RPC,
+                         "authentication required; AUTH_LIST says which");
     if (!session->opened && !(flags & PROCEDURE_BEFORE_OPEN))
         return error_set(error, ERROR_INTERNAL, ORIGIN_RPC, "connection not open");
     if (session->read_only && !(flags & PROCEDURE_READ_ONLY))
         return refuse_read_only(call, error);
-    if (call->row->place != ON_LOOP &&
+    if (may_need_worker(session, call->procedure, call->row) &&
         session->calls->len - session->running >= SESSION_ABANDONED_MAX)
         return error_set(error, ERROR_BUSY, ORIGIN_RPC,
                          "%d calls of this connection still wait for storage that does not answer",
                          SESSION_ABANDONED_MAX);
-    return check_connect_rights(session, call, error);
+    return check_open(session, call, error) &&
+           (asks_first(session, call->procedure) || call_check_connect(call, error));
 }
 
 /* The reply, or NULL when a worker will make it. */
@@ -388,11 +621,15 @@ static GByteArray *run_call(Session *session, Call *call, const Frame *frame)
     if (!decode_args(call, frame, &error) || !check_call(session, call, &error))
         return call_refuse(call, error);
     call->session = session; /* for the connection's own handlers */
-    if (call->row->place != ON_WORKER)
+    if (is_tried_on_loop(session, call->procedure, call->row))
         reply = call_answer(call, TURN_ON_LOOP);
     call->session = NULL;
+    if (reply)
+        return reply;
+    WorkShare share = choose_share(call);
+    reply = answer_at_once(call);
     if (!reply)
-        start_on_worker(session, call);
+        start_on_worker(session, call, share);
     return reply;
 }
 
@@ -438,7 +675,8 @@ static bool take_call(Session *session, const Frame *frame)
         return refuse_unknown(session, header, program);
     if (header->status != FRAME_OK)
         return refuse_status(session, header);
-    if (may_need_worker(row) && session->running >= session->core->config.max_client_requests)
+    if (may_need_worker(session, procedure, row) &&
+        session->running >= session->core->config.max_client_requests)
         return false;
     g_autoptr(Call) call = new_call(session, procedure, row, header);
     GByteArray *reply = run_call(session, call, frame);
@@ -454,12 +692,14 @@ static void take_keepalive(Session *session, const FrameHeader *header)
 }
 
 /* False: not now. What belongs to nothing is ignored. */
-static bool take_frame(Session *session, const Frame *frame)
+static bool take_frame(Session *session, Frame *frame)
 {
     if (frame->header.program == PROGRAM_KEEPALIVE && frame->header.type == FRAME_MESSAGE)
         return take_keepalive(session, &frame->header), true;
     if (frame->header.type == FRAME_CALL || frame->header.type == FRAME_CALL_WITH_FDS)
         return take_call(session, frame);
+    if (frame->header.type == FRAME_STREAM || frame->header.type == FRAME_STREAM_HOLE)
+        return take_packet(session, frame);
     return true;
 }
 
@@ -467,13 +707,14 @@ static bool take_frame(Session *session, const Frame *frame)
 
 static bool wants_input(const Session *session)
 {
-    return !session->parked && !session->closing && session->queued <= QUEUED_SOFT_LIMIT;
+    return !session->parked && !session->alone && !session->closing && !session->next_transport &&
+           session->queued <= QUEUED_SOFT_LIMIT;
 }
 
 /* False when there is nothing more for now. */
 static bool receive(Session *session)
 {
-    ssize_t count = frame_reader_receive(&session->reader, session->fd);
+    ssize_t count = transport_receive(session->transport, &session->reader);
 
     if (count > 0)
         return session->heard = true;
@@ -484,6 +725,13 @@ static bool receive(Session *session)
     return false;
 }
 
+static gsize message_max(const Session *session)
+{
+    gsize max = session->core->config.max_message;
+
+    return session->stage == SESSION_READY ? max : MIN(max, EARLY_MESSAGE_MAX);
+}
+
 /* Takes one message, reading as far as needed. False when there is nothing more for now. */
 static bool take_one(Session *session)
 {
@@ -491,8 +739,8 @@ static bool take_one(Session *session)
     Frame frame;
     FrameResult result;
 
-    while ((result = frame_reader_peek(&session->reader, session->core->config.max_message, &frame,
-                                       &error)) == FRAME_INCOMPLETE)
+    while ((result = frame_reader_peek(&session->reader, message_max(session), &frame, &error)) ==
+           FRAME_INCOMPLETE)
         if (!receive(session))
             return session->pending = false;
     if (result == FRAME_BROKEN) {
@@ -524,12 +772,44 @@ static void session_update(Session *session)
 
     if (session->fd < 0 || session->corked)
         return;
+    if (session->stage == SESSION_SHAKING_HANDS) {
+        g_source_modify_unix_fd(session->source, session->poll_tag, session->handshake_wants);
+        return;
+    }
     if (wants_input(session))
         wanted |= G_IO_IN;
-    if (!g_queue_is_empty(&session->out))
+    if (has_unsent(session))
         wanted |= G_IO_OUT;
     g_source_modify_unix_fd(session->source, session->poll_tag, wanted);
     g_source_set_ready_time(session->source, wants_input(session) && session->pending ? 0 : -1);
+}
+
+static void hands_are_shaken(Session *session)
+{
+    const char *name = transport_peer_name(session->transport);
+    g_autoptr(Identity) identity = identity_copy(session->identity);
+
+    identity->x509_name = g_strdup(name);
+    session_set_identity(session, identity);
+    log_info("%s: TLS with '%s'", session->client, name ?: "no certificate");
+    session->stage = SESSION_AUTHENTICATING;
+    if (session->auth == LISTENER_AUTH_NONE)
+        session_set_authenticated(session);
+}
+
+static void shake_hands(Session *session)
+{
+    g_autoptr(GError) error = NULL;
+    HandshakeResult result = transport_handshake(session->transport, &error);
+
+    session->handshake_wants = result == HANDSHAKE_WRITE ? G_IO_OUT : G_IO_IN;
+    if (result == HANDSHAKE_FAILED) {
+        log_info("%s: %s", session->client, error->message);
+        session_close(session, "no TLS");
+    } else if (result == HANDSHAKE_DONE) {
+        hands_are_shaken(session);
+    }
+    session_update(session);
 }
 
 static gboolean session_ready(GSource *source, GSourceFunc callback, void *data)
@@ -537,6 +817,10 @@ static gboolean session_ready(GSource *source, GSourceFunc callback, void *data)
     g_autoptr(Session) session = session_ref(((SessionSource *)source)->session);
     GIOCondition condition = g_source_query_unix_fd(source, session->poll_tag);
 
+    if (session->stage == SESSION_SHAKING_HANDS) {
+        shake_hands(session);
+        return G_SOURCE_CONTINUE;
+    }
     if (condition & G_IO_OUT)
         session_flush(session);
     if (session->fd >= 0 && wants_input(session))
@@ -559,20 +843,63 @@ static GSource *new_source(Session *session)
     return source;
 }
 
-Session *session_new(Server *server, Core *core, int fd, bool read_only, const char *client)
+/* The time a user takes to answer polkit's question is his own. */
+static gboolean auth_expired(void *data)
+{
+    g_autoptr(Session) session = session_ref(data);
+
+    if (session->alone)
+        return G_SOURCE_CONTINUE;
+    session_close(session, "it has not authenticated in time");
+    return G_SOURCE_REMOVE;
+}
+
+void session_stream_news(Session *session)
+{
+    g_autoptr(Session) kept = session_ref(session);
+
+    kept->parked = false;
+    session_flush(kept);
+    session_update(kept);
+}
+
+static SessionStage first_stage(const ListenerConfig *listener, const Identity *identity)
+{
+    if (listener->kind == LISTENER_TLS)
+        return SESSION_SHAKING_HANDS;
+    if (listener->auth == LISTENER_AUTH_NONE)
+        return SESSION_READY;
+    return listener->auth == LISTENER_AUTH_POLKIT && identity->has_user && identity->uid == 0
+               ? SESSION_READY
+               : SESSION_AUTHENTICATING;
+}
+
+Session *session_new(Server *server, Core *core, Transport *transport,
+                     const ListenerConfig *listener, Identity *identity)
 {
     Session *session = g_new0(Session, 1);
 
     session->refs = 1;
     session->server = server;
     session->core = core_ref(core);
-    session->fd = fd;
-    session->read_only = read_only;
-    session->client = g_ref_string_new(client);
+    session->transport = transport;
+    session->fd = transport->fd;
+    session->read_only = listener->read_only;
+    session->kind = listener->kind;
+    session->auth = listener->auth;
+    session->stage = first_stage(listener, identity);
+    session->handshake_wants = G_IO_IN;
+    session->began = g_get_monotonic_time();
+    session_set_identity(session, identity);
     session->calls = g_ptr_array_new_with_free_func((GDestroyNotify)call_unref);
+    session->streams = g_ptr_array_new_with_free_func((GDestroyNotify)stream_unref);
     session->registrations = g_array_new(FALSE, FALSE, sizeof(Registration));
     g_queue_init(&session->out);
+    g_queue_init(&session->events);
     session->source = new_source(session);
+    if (session->stage != SESSION_READY)
+        session->auth_timer =
+            start_timer(session, core->config.auth_timeout * 1000, auth_expired, session);
     return session;
 }
 
@@ -602,21 +929,22 @@ static bool wants_event(const Registration *registration, const Event *event)
            (!registration->has_pool || uuid_equal(&registration->pool, &event->pool_uuid));
 }
 
-static bool may_see(Session *session, const Event *event)
+static bool may_see(Core *core, Identity *identity, const Event *event, GError **error)
 {
-    g_autoptr(Pool) pool =
-        engine_find_pool_by_uuid(session->core->engine, &event->pool_uuid, NULL, NULL);
-    AccessQuery query = {session->client, {ACCESS_POOL, "getattr"}, pool, NULL, NULL};
+    AccessQuery query = {
+        .identity = identity,
+        .right = {ACCESS_POOL, "getattr"},
+        .pool_name = event->pool_name,
+        .pool_uuid = &event->pool_uuid,
+    };
 
-    return core_allows(session->core, &query, NULL);
+    return core_allows(core, &query, error);
 }
 
-void session_send_event(Session *session, const Event *event)
+static void deliver_event(Session *session, const Event *event)
 {
     RpcPool pool = {.name = (char *)event->pool_name, .uuid = event->pool_uuid};
 
-    if (session->registrations->len == 0 || !may_see(session, event))
-        return;
     for (guint i = 0; session->fd >= 0 && i < session->registrations->len; i++) {
         const Registration *r = &g_array_index(session->registrations, Registration, i);
         if (!wants_event(r, event))
@@ -626,6 +954,89 @@ void session_send_event(Session *session, const Event *event)
         else
             send_lifecycle(session, r->id, &pool, event->kind);
     }
+}
+
+/* ---- events that wait for the access driver, one after the other ---- */
+
+typedef struct EventQuestion {
+    Core *core;
+    Session *session; /* a reference, used by the loop only */
+    Identity *identity;
+    Event *event;
+    bool allowed;
+} EventQuestion;
+
+static void ask_about_event(Session *session);
+
+static void free_question(void *data)
+{
+    EventQuestion *question = data;
+
+    identity_unref(question->identity);
+    event_free(question->event);
+    core_unref(question->core);
+    g_free(question);
+}
+
+static void event_was_asked(Server *server, void *data)
+{
+    EventQuestion *question = data;
+    g_autoptr(Session) session = question->session;
+
+    session->asking = false;
+    if (question->allowed)
+        deliver_event(session, question->event);
+    free_question(question);
+    ask_about_event(session);
+}
+
+/* The server is gone: nobody but us has the session. */
+static void event_was_asked_in_vain(void *data)
+{
+    session_unref(((EventQuestion *)data)->session);
+    free_question(data);
+}
+
+static void ask(void *data)
+{
+    EventQuestion *question = data;
+
+    question->allowed = may_see(question->core, question->identity, question->event, NULL);
+    core_post(question->core, event_was_asked, question, event_was_asked_in_vain);
+}
+
+static void ask_about_event(Session *session)
+{
+    if (session->fd < 0 || session->asking || g_queue_is_empty(&session->events))
+        return;
+    EventQuestion *question = g_new0(EventQuestion, 1);
+    question->core = core_ref(session->core);
+    question->session = session_ref(session);
+    question->identity = identity_ref(session->identity);
+    question->event = g_queue_pop_head(&session->events);
+    session->asking = true;
+    core_run_waiting(session->core, ask, question);
+}
+
+static void queue_event(Session *session, const Event *event)
+{
+    if (session->events.length >= SESSION_EVENTS_MAX) {
+        log_warning("%s: an event of pool '%s' is not told: %d others wait for the access driver",
+                    session->client, event->pool_name, SESSION_EVENTS_MAX);
+        return;
+    }
+    g_queue_push_tail(&session->events, event_copy(event));
+    ask_about_event(session);
+}
+
+void session_send_event(Session *session, const Event *event)
+{
+    if (session->registrations->len == 0)
+        return;
+    if (session->core->config.access_waits)
+        queue_event(session, event);
+    else if (may_see(session->core, session->identity, event, NULL))
+        deliver_event(session, event);
 }
 
 static gboolean keepalive_tick(void *data)
@@ -669,7 +1080,7 @@ bool session_cancel_call(Session *session, guint32 serial)
         Call *call = session->calls->pdata[i];
         if (call->header.serial != serial || call->answered)
             continue;
-        operation_cancel(call->op);
+        call_cancel(call);
         found = true;
     }
     return found;
@@ -677,10 +1088,42 @@ bool session_cancel_call(Session *session, guint32 serial)
 
 bool session_peer_is_trusted(Session *session)
 {
-    struct ucred peer;
-    socklen_t size = sizeof peer;
+    g_autoptr(Identity) peer = identity_of_peer(session->fd);
 
-    if (getsockopt(session->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || size != sizeof peer)
-        return false;
-    return peer.uid == 0 || peer.uid == geteuid();
+    return session->kind == LISTENER_UNIX && peer->has_user &&
+           (peer->uid == 0 || peer->uid == geteuid());
+}
+
+/* ---- who the client is ---- */
+
+void session_set_identity(Session *session, Identity *identity)
+{
+    Identity *before = session->identity;
+
+    session->identity = identity_ref(identity);
+    session->client = identity->label;
+    identity_unref(before);
+}
+
+void session_set_authenticated(Session *session)
+{
+    session->stage = SESSION_READY;
+    drop_timer(&session->auth_timer);
+    server_count_authenticated(session->server);
+}
+
+void session_count_auth_failure(Session *session)
+{
+    if (++session->auth_failures < AUTH_FAILURES_MAX)
+        return;
+    session->closing = true;
+    session_flush(session);
+}
+
+void session_change_transport(Session *session, Transport *transport)
+{
+    if (transport == session->transport)
+        return;
+    session->next_transport = transport;
+    session_flush(session);
 }

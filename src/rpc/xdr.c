@@ -60,6 +60,8 @@ static gsize min_of_field(const XdrField *field)
         return 8;
     case XDR_FIXED:
         return field->max + padding(field->max);
+    case XDR_FIXED_CHARS:
+        return 4 * (gsize)field->max;
     case XDR_STRUCT:
         return xdr_min_size(field->type);
     case XDR_INT:
@@ -146,6 +148,16 @@ static bool decode_fixed(Cursor *cursor, const XdrField *field, void *ret, GErro
     if (!take(cursor, field->max + padding(field->max), &bytes))
         return too_short(field, error);
     memcpy(ret, bytes, field->max);
+    return true;
+}
+
+static bool decode_fixed_chars(Cursor *cursor, const XdrField *field, guint8 *ret, GError **error)
+{
+    for (guint32 word, i = 0; i < field->max; i++) {
+        if (!take_word(cursor, &word))
+            return too_short(field, error);
+        ret[i] = (guint8)word;
+    }
     return true;
 }
 
@@ -260,6 +272,8 @@ static bool decode_field(Cursor *cursor, const XdrField *field, void *value, GEr
         return decode_optional_string(cursor, field, ret, error);
     case XDR_FIXED:
         return decode_fixed(cursor, field, ret, error);
+    case XDR_FIXED_CHARS:
+        return decode_fixed_chars(cursor, field, ret, error);
     case XDR_CHARS:
         return decode_chars(cursor, field, value, error);
     case XDR_STRUCT:
@@ -367,17 +381,21 @@ static bool encode_count(Writer *writer, const XdrField *field, const void *valu
     return put_word(writer, *ret, error);
 }
 
+static bool encode_words(Writer *writer, const guint8 *bytes, guint32 count, GError **error)
+{
+    for (guint32 i = 0; i < count; i++)
+        if (!put_word(writer, bytes[i], error))
+            return false;
+    return true;
+}
+
 static bool encode_chars(Writer *writer, const XdrField *field, const void *value, GError **error)
 {
     const guint8 *bytes = *(guint8 *const *)const_field_at(value, field->offset);
     guint32 count;
 
-    if (!encode_count(writer, field, value, &count, error))
-        return false;
-    for (guint32 i = 0; i < count; i++)
-        if (!put_word(writer, bytes[i], error))
-            return false;
-    return true;
+    return encode_count(writer, field, value, &count, error) &&
+           encode_words(writer, bytes, count, error);
 }
 
 static bool encode_optional(Writer *writer, const XdrField *field, const void *value,
@@ -431,6 +449,8 @@ static bool encode_field(Writer *writer, const XdrField *field, const void *valu
         return encode_optional_string(writer, field, at, error);
     case XDR_FIXED:
         return put_padded(writer, at, field->max, error);
+    case XDR_FIXED_CHARS:
+        return encode_words(writer, at, field->max, error);
     case XDR_CHARS:
         return encode_chars(writer, field, value, error);
     case XDR_STRUCT:
@@ -503,6 +523,7 @@ static void clear_field(const XdrField *field, void *value)
     case XDR_UHYPER:
     case XDR_DOUBLE:
     case XDR_FIXED:
+    case XDR_FIXED_CHARS:
         return;
     }
     g_assert_not_reached();

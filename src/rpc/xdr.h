@@ -26,6 +26,7 @@ typedef enum XdrKind {
     XDR_STRING,          /* char *, never NULL; at most `max` bytes */
     XDR_OPTIONAL_STRING, /* char * or NULL; any non-zero presence word means present */
     XDR_FIXED,           /* guint8[max], padded to 4 on the wire */
+    XDR_FIXED_CHARS,     /* guint8[max]: `max` times `char`, 4 bytes each on the wire */
     XDR_CHARS,           /* guint8 * and a count: an array of `char`, 4 bytes each on the wire */
     XDR_STRUCT,          /* a `type` in place */
     XDR_OPTIONAL,        /* pointer to a `type`, or NULL */

@@ -53,7 +53,7 @@ if [[ -f $daemon && -x $daemon ]]; then
     report $? 'cisternd(8) has all options'
 fi
 
-for manual in cistern.1 cisternd.8; do
+for manual in cistern.1 cisternd.8 cisternd.conf.5; do
     if command -v mandoc >/dev/null; then
         # Pages that are not installed and the age of the list of pages are no faults of the text.
         out=$(mandoc -Tlint "$tree/docs/man/$manual" 2>&1 | grep -v -e 'referenced manual not found' -e 'outdated mandoc.db')

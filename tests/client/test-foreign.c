@@ -139,9 +139,9 @@ static void test_no_auth_types(void)
     finish(&foreign, "66 1 ");
 }
 
-static void test_sasl(void)
+static void test_unknown_auth(void)
 {
-    Foreign foreign = {.auth = RPC_AUTH_SASL};
+    Foreign foreign = {.auth = 77};
     start(&foreign);
     g_assert_null(cistern_open(foreign.uri, 0));
     g_assert_cmpint(cistern_last_error()->code, ==, CISTERN_ERROR_AUTH_UNAVAILABLE);
@@ -175,7 +175,7 @@ int main(int argc, char **argv)
     g_test_add_func("/foreign/no-program", test_no_program);
     g_test_add_func("/foreign/polkit", test_polkit);
     g_test_add_func("/foreign/no-auth-types", test_no_auth_types);
-    g_test_add_func("/foreign/sasl", test_sasl);
+    g_test_add_func("/foreign/unknown-auth", test_unknown_auth);
     g_test_add_func("/foreign/hang-up", test_hang_up);
     return g_test_run();
 }

@@ -53,7 +53,20 @@ static void test_bad(void)
         {"qemu:///system", ERROR_NO_CONNECT, "unknown scheme 'qemu'"},
         {"cistern:///other", ERROR_NO_CONNECT, "'/other'"},
         {"cistern:///system/", ERROR_NO_CONNECT, "'/system/'"},
-        {"cistern://host/system", ERROR_INVALID_ARGUMENT, "a host"},
+        {"cistern+unix://host/system", ERROR_INVALID_ARGUMENT, "a host"},
+        {"cistern+tls:///system", ERROR_INVALID_ARGUMENT, "no host"},
+        {"cistern+ssh://-oProxyCommand=x/system", ERROR_INVALID_ARGUMENT, "host '-o"},
+        {"cistern+ssh://a%20b/system", ERROR_INVALID_ARGUMENT, "host 'a b'"},
+        {"cistern+ssh://-l@h/system", ERROR_INVALID_ARGUMENT, "user '-l'"},
+        {"cistern+ssh://h/session", ERROR_INVALID_ARGUMENT, "?socket=PATH"},
+        {"cistern+ssh://h/system?known_hosts=/a%20b", ERROR_INVALID_ARGUMENT, "known hosts"},
+        {"cistern+ssh://h/system?known_hosts_verify=x", ERROR_INVALID_ARGUMENT, "ignore"},
+        {"cistern+ssh://h/system?proxy=x", ERROR_INVALID_ARGUMENT, "native"},
+        {"cistern+ssh://h/system?pkipath=/x", ERROR_INVALID_ARGUMENT, "'pkipath'"},
+        {"cistern+tls://h/system?no_verify=yes", ERROR_INVALID_ARGUMENT, "0 or 1"},
+        {"cistern+tls://h/system?pkipath=x", ERROR_INVALID_ARGUMENT, "absolute"},
+        {"cistern+tls://h/system?auth=none", ERROR_INVALID_ARGUMENT, "auth 'none'"},
+        {"cistern+ftp://h/system", ERROR_NO_CONNECT, "scheme"},
         {"embed://host/dir", ERROR_INVALID_ARGUMENT, "a host"},
         {"cistern://me@/system", ERROR_INVALID_ARGUMENT, "a user"},
         {"cistern:///system#x", ERROR_INVALID_ARGUMENT, "a fragment"},
@@ -78,6 +91,32 @@ static void test_bad(void)
     }
 }
 
+static void test_remote(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Uri) tls =
+        uri_parse("storage://h.example:99/system?pkipath=/p&no_verify=1", false, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(tls->transport, ==, URI_TLS);
+    g_assert_cmpstr(tls->host, ==, "h.example");
+    g_assert_cmpstr(tls->port, ==, "99");
+    g_assert_cmpstr(tls->pkipath, ==, "/p");
+    g_assert_true(tls->no_verify);
+    g_assert_cmpstr(tls->name, ==, "storage:///system");
+
+    g_autoptr(Uri) ssh = uri_parse("cistern+ssh://me@[::1]/system?no_tty=1", true, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(ssh->transport, ==, URI_SSH);
+    g_assert_cmpstr(ssh->host, ==, "::1");
+    g_assert_cmpstr(ssh->user, ==, "me");
+    g_assert_cmpstr(ssh->path, ==, "/run/cistern/cistern-sock-ro");
+    g_assert_cmpint(ssh->proxy, ==, URI_PROXY_NETCAT);
+
+    g_autoptr(Uri) native = uri_parse("storage+ssh://h/session", true, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(native->proxy, ==, URI_PROXY_NATIVE);
+}
+
 static void test_defaults(void)
 {
     g_autoptr(Uri) daemon = uri_new_default_daemon(false);
@@ -95,6 +134,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/uri/good", test_good);
     g_test_add_func("/uri/bad", test_bad);
+    g_test_add_func("/uri/remote", test_remote);
     g_test_add_func("/uri/defaults", test_defaults);
     return g_test_run();
 }

@@ -88,6 +88,7 @@ static void random_field(const XdrField *field, GRand *rand, void *value)
         *(char **)ret = g_rand_boolean(rand) ? random_text(rand) : NULL;
         return;
     case XDR_FIXED:
+    case XDR_FIXED_CHARS:
         random_bytes(rand, ret, field->max);
         return;
     case XDR_CHARS:

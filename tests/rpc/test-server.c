@@ -186,7 +186,7 @@ static void test_unknown(void)
     assert_error_echo(peer, 0x20008087, 1, 1, FRAME_OK, "unknown program");
     assert_error_echo(peer, PROGRAM_REMOTE, 2, 1, FRAME_OK, "unknown program");
     assert_error_echo(peer, PROGRAM_REMOTE, 1, 453, FRAME_OK, "unknown procedure: 453");
-    assert_error_echo(peer, PROGRAM_REMOTE, 1, 208, FRAME_OK, "unknown procedure: 208");
+    assert_error_echo(peer, PROGRAM_REMOTE, 1, 207, FRAME_OK, "unknown procedure: 207");
     assert_error_echo(peer, PROGRAM_REMOTE, 1, 0, FRAME_OK, "unknown procedure");
     assert_error_echo(peer, PROGRAM_REMOTE, 1, -1, FRAME_OK, "unknown procedure");
     assert_error_echo(peer, PROGRAM_REMOTE, 1, REMOTE_STORAGE_POOL_EVENT_REFRESH, FRAME_OK,
@@ -342,8 +342,9 @@ static void test_listeners(void)
     g_autofree char *path_ro = g_build_filename(fixture->folder, "sock-ro", NULL);
     RpcPool ghost = {.name = (char *)"ghost"};
 
-    server_add_listener(fixture->server, listen_at(path), false);
-    server_add_listener(fixture->server, listen_at(path_ro), true);
+    g_assert_true(server_listen(fixture->server, listen_at(path), &(ListenerConfig){0}, NULL));
+    g_assert_true(server_listen(fixture->server, listen_at(path_ro),
+                                &(ListenerConfig){.read_only = true}, NULL));
     g_autoptr(Peer) writer = connect_to(path), reader = connect_to(path_ro);
     peer_fail(writer, REMOTE_STORAGE_POOL_DESTROY, &ghost, ERROR_NO_POOL, ORIGIN_STORAGE, NULL);
     peer_fail(reader, REMOTE_STORAGE_POOL_DESTROY, &ghost, ERROR_OPERATION_DENIED, ORIGIN_STORAGE,
@@ -965,7 +966,7 @@ static bool only_reading(const AccessQuery *query, void *data, GError **error)
     static const char *const words[] = {"getattr", "read", "search_storage_pools",
                                         "search_storage_vols", NULL};
 
-    if (query->pool && strcmp(pool_name(query->pool), "secret") == 0)
+    if (g_strcmp0(query->pool_name, "secret") == 0)
         return error_set(error, ERROR_ACCESS_DENIED, ORIGIN_ACCESS, "secret");
     return !g_atomic_int_get((gint *)data) || g_strv_contains(words, query->right.permission) ||
            error_set(error, ERROR_ACCESS_DENIED, ORIGIN_ACCESS, "%s.%s",

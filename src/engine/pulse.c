@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "pulse.h"
+
+#include "backend-call.h"
+#include "lease-private.h"
+#include "log.h"
+#include "pool-private.h"
+
+/* How often one looks while something runs, and how long an answer counts. */
+#define LOOK_INTERVAL (500 * G_TIME_SPAN_MILLISECOND)
+#define ASK_INTERVAL  (3 * G_TIME_SPAN_SECOND)
+#define STACK_SIZE    (256 * 1024)
+
+struct Pulse {
+    Engine *engine;
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t wake;
+    bool sleeping; /* nothing runs: wait until something does */
+    bool stopping;
+    guint asking; /* threads that ask a pool's storage */
+};
+
+/* ---- asking one pool ---- */
+
+static void set_silent(Pool *pool, bool silent)
+{
+    for (int share = 0; share < WORK_SHARES; share++)
+        workers_write_off(pool->engine->workers, pool_work_key(pool, share), silent);
+}
+
+/* Returns for how long it had been silent, or 0. */
+static gint64 note_answer(Pool *pool)
+{
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
+    gint64 now = g_get_monotonic_time();
+    gint64 silence = pool->silent ? now - pool->asked : 0;
+
+    pool->silent = false;
+    pool->asked = 0;
+    pool->answered = now;
+    return silence;
+}
+
+static void *ask(void *data)
+{
+    g_autoptr(Pool) pool = data;
+    Engine *engine = pool->engine;
+    g_auto(PoolView) view = pool_view(pool);
+    PoolSpace space;
+
+    (void)call_space(&view, NULL, &space, NULL); /* an error is an answer too */
+    gint64 silence = note_answer(pool);
+    if (silence > 0) {
+        log_warning("pool '%s': its storage answers again, after %d s", pool->name,
+                    (int)(silence / G_USEC_PER_SEC));
+        set_silent(pool, false);
+        pool_look_again(pool);
+    }
+    pthread_mutex_lock(&engine->pulse->lock);
+    engine->pulse->asking--;
+    pthread_cond_broadcast(&engine->pulse->wake);
+    pthread_mutex_unlock(&engine->pulse->lock);
+    return NULL;
+}
+
+static bool start_thread(Pool *pool)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    int status = pthread_create(&thread, &attributes, ask, pool);
+    pthread_attr_destroy(&attributes);
+    return status == 0;
+}
+
+static void start_asking(Pulse *pulse, Pool *pool)
+{
+    pthread_mutex_lock(&pulse->lock);
+    pulse->asking++;
+    pthread_mutex_unlock(&pulse->lock);
+    if (start_thread(pool_ref(pool)))
+        return;
+    note_answer(pool); /* no thread: that says nothing about the storage */
+    pool_unref(pool);
+    pthread_mutex_lock(&pulse->lock);
+    pulse->asking--;
+    pthread_mutex_unlock(&pulse->lock);
+}
+
+typedef enum Finding { ALL_RIGHT, TO_BE_ASKED, FELL_SILENT, STILL_SILENT } Finding;
+
+static Finding look_at(Pool *pool)
+{
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
+    gint64 now = g_get_monotonic_time();
+
+    if (pool->silent)
+        return STILL_SILENT;
+    if (pool->asked) {
+        pool->silent = now - pool->asked >= PULSE_PATIENCE;
+        return pool->silent ? FELL_SILENT : ALL_RIGHT;
+    }
+    if (now - pool->answered < ASK_INTERVAL)
+        return ALL_RIGHT;
+    pool->asked = now;
+    return TO_BE_ASKED;
+}
+
+static void examine(Pulse *pulse, Pool *pool)
+{
+    Finding finding = look_at(pool);
+
+    if (finding == TO_BE_ASKED) {
+        start_asking(pulse, pool);
+        return;
+    }
+    if (finding == FELL_SILENT)
+        log_warning("pool '%s': its storage does not answer", pool->name);
+    if (finding != ALL_RIGHT)
+        set_silent(pool, true); /* again and again: work may have begun since */
+}
+
+/* ---- all pools something runs on ---- */
+
+static void add_leased(Engine *engine, GHashTable *busy)
+{
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&engine->lock);
+
+    for (GList *l = engine->running.head; l; l = l->next) {
+        const Lease *lease = l->data;
+        for (guint i = 0; i < lease->count; i++)
+            g_hash_table_add(busy, (gpointer)pool_work_key(lease->holds[i].pool, WORK_STORAGE));
+    }
+}
+
+static bool is_busy(Pool *pool, GHashTable *busy)
+{
+    for (int share = 0; share < WORK_SHARES; share++)
+        if (g_hash_table_contains(busy, pool_work_key(pool, share)))
+            return true;
+    return false;
+}
+
+/* False when nothing runs. */
+static bool examine_all(Pulse *pulse)
+{
+    Engine *engine = pulse->engine;
+    g_autoptr(GHashTable) busy = g_hash_table_new(NULL, NULL);
+
+    workers_busy_keys(engine->workers, busy);
+    add_leased(engine, busy);
+    if (g_hash_table_size(busy) == 0)
+        return false;
+    g_autoptr(GPtrArray) pools = engine_list_pools(engine, 0);
+    for (guint i = 0; i < pools->len; i++)
+        if (is_busy(pools->pdata[i], busy))
+            examine(pulse, pools->pdata[i]);
+    return true;
+}
+
+/* ---- the thread ---- */
+
+static void wait_a_while(Pulse *pulse)
+{
+    gint64 until = g_get_monotonic_time() + LOOK_INTERVAL;
+    struct timespec end = {until / G_USEC_PER_SEC, until % G_USEC_PER_SEC * 1000};
+    int status = 0;
+
+    while (!pulse->stopping && status == 0)
+        status = pthread_cond_timedwait(&pulse->wake, &pulse->lock, &end);
+}
+
+static void wait_for_work(Pulse *pulse)
+{
+    while (!pulse->stopping && __atomic_load_n(&pulse->sleeping, __ATOMIC_SEQ_CST))
+        pthread_cond_wait(&pulse->wake, &pulse->lock);
+}
+
+static void *run_thread(void *data)
+{
+    Pulse *pulse = data;
+
+    pthread_mutex_lock(&pulse->lock);
+    while (!pulse->stopping) {
+        wait_a_while(pulse);
+        /* Before looking: what comes after that wakes us. */
+        __atomic_store_n(&pulse->sleeping, true, __ATOMIC_SEQ_CST);
+        pthread_mutex_unlock(&pulse->lock);
+        bool busy = examine_all(pulse);
+        pthread_mutex_lock(&pulse->lock);
+        if (!busy)
+            wait_for_work(pulse);
+    }
+    pthread_mutex_unlock(&pulse->lock);
+    return NULL;
+}
+
+void pulse_wake(Pulse *pulse)
+{
+    if (!__atomic_load_n(&pulse->sleeping, __ATOMIC_SEQ_CST) ||
+        !__atomic_exchange_n(&pulse->sleeping, false, __ATOMIC_SEQ_CST))
+        return;
+    pthread_mutex_lock(&pulse->lock);
+    pthread_cond_broadcast(&pulse->wake);
+    pthread_mutex_unlock(&pulse->lock);
+}
+
+/* ---- interface ---- */
+
+Pulse *pulse_new(Engine *engine)
+{
+    Pulse *pulse = g_new0(Pulse, 1);
+    pthread_condattr_t attributes;
+
+    pulse->engine = engine;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&pulse->lock, NULL);
+    pthread_cond_init(&pulse->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pulse->sleeping = true;
+    int status = pthread_create(&pulse->thread, NULL, run_thread, pulse);
+    if (status != 0)
+        g_error("no thread can be started: %s", g_strerror(status));
+    return pulse;
+}
+
+/* How long a stop waits for storage that was asked just now. */
+static bool wait_for_answers(Pulse *pulse)
+{
+    gint64 until = g_get_monotonic_time() + G_TIME_SPAN_SECOND;
+    struct timespec end = {until / G_USEC_PER_SEC, until % G_USEC_PER_SEC * 1000};
+    int status = 0;
+
+    while (pulse->asking > 0 && status == 0)
+        status = pthread_cond_timedwait(&pulse->wake, &pulse->lock, &end);
+    return pulse->asking == 0;
+}
+
+bool pulse_stop(Pulse *pulse)
+{
+    pthread_mutex_lock(&pulse->lock);
+    pulse->stopping = true;
+    pthread_cond_broadcast(&pulse->wake);
+    pthread_mutex_unlock(&pulse->lock);
+    pthread_join(pulse->thread, NULL);
+    pthread_mutex_lock(&pulse->lock);
+    bool all_answered = wait_for_answers(pulse);
+    pthread_mutex_unlock(&pulse->lock);
+    return all_answered;
+}
+
+void pulse_free(Pulse *pulse)
+{
+    pthread_mutex_destroy(&pulse->lock);
+    pthread_cond_destroy(&pulse->wake);
+    g_free(pulse);
+}
