@@ -249,9 +249,10 @@ static bool check_scsi_host(const PoolAdapter *adapter, GError **error)
 /* A world wide name is sixteen hex digits, perhaps behind "0x". */
 static bool check_wwn(const char *wwn, GError **error)
 {
-    const char *digits = !wwn || g_str_has_prefix(wwn, "0x") ? wwn + 2 * (wwn != NULL) : wwn;
-
-    if (!wwn || (strlen(digits) == 16 && strspn(digits, "0123456789abcdefABCDEF") == 16))
+    if (!wwn)
+        return true;
+    const char *digits = g_str_has_prefix(wwn, "0x") ? wwn + 2 : wwn;
+    if (strlen(digits) == 16 && strspn(digits, "0123456789abcdefABCDEF") == 16)
         return true;
     return error_set(error, ERROR_INTERNAL, ORIGIN_NONE, "Malformed wwn: %s", wwn);
 }

@@ -39,10 +39,10 @@ static void format_extent(const VolumeExtent *extent, const XmlScope *scope, Xml
 static void format_extents(const void *object, const XmlScope *scope, XmlWriter *writer)
 {
     const VolumeDef *def = object;
-    const VolumeExtent *extent = def->extents, *end = extent + def->n_extents;
 
-    if (extent == end)
+    if (def->n_extents == 0)
         return;
+    const VolumeExtent *extent = def->extents, *end = extent + def->n_extents;
     XmlMark source = xml_writer_begin(writer, NULL, "source");
     while (extent < end) {
         const char *path = extent->device;
