@@ -3,7 +3,7 @@
 # The systemd units are well-formed, and as hardened as the manual says.
 # usage: units.sh CISTERND MANUAL UNIT...
 set -u
-program=$1 manual=$2
+program=$(realpath "$1") manual=$(realpath "$2")
 shift 2
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/cistern-units.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT

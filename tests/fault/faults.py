@@ -37,10 +37,11 @@ NOT_KILLED = {"pread64", "getdents64", "statx", "fstatfs", "lseek"}
 DRAFT = ".cistern-draft."
 TIME_LIMIT = 60
 
-# name: (arguments after the connection, what may differ from before and after)
+# name: (arguments after the connection, a volume or folder that may be neither as before nor as
+# after: what a wipe left of the data, a folder that was built for a pool that then didn't start)
 SCENARIOS = {
     "pool-define": (["pool-define", "{home}/second.xml"], None),
-    "pool-create": (["pool-create", "{home}/second.xml", "--build"], None),
+    "pool-create": (["pool-create", "{home}/second.xml", "--build"], "second"),
     "pool-undefine": (["pool-undefine", "idle"], None),
     "pool-autostart": (["pool-autostart", "idle"], None),
     "pool-autostart-off": (["pool-autostart", "auto", "--disable"], None),
@@ -122,8 +123,10 @@ class Place:
         found = {}
         for pool in ("images", "empty", "idle", "auto", "unbuilt", "second"):
             folder = os.path.join(self.home, pool)
-            found[pool] = os.path.isdir(folder)
-            for name in sorted(os.listdir(folder)) if found[pool] else ():
+            exists = os.path.isdir(folder)
+            if pool != tolerated:
+                found[pool] = exists
+            for name in sorted(os.listdir(folder)) if exists else ():
                 path = os.path.join(folder, name)
                 found[f"{pool}/{name}"] = self.content(path, name == tolerated)
         return found
@@ -176,6 +179,7 @@ def image_content(path):
     """What a guest would find. Bytes may differ from run to run (identifiers, times)."""
     check = subprocess.run(["qemu-img", "check", "--output=json", path], capture_output=True,
                            text=True, check=False)
+    assert check.stdout, f"{path} can't be checked: {check.stderr}"
     report = json.loads(check.stdout)
     broken = report.get("corruptions", 0) + report.get("check-errors", 0)
     assert not broken, f"{path} is corrupt: {check.stdout}"
@@ -220,6 +224,8 @@ def one_fault(place, arguments, inject, before, after, tolerated):
         return None
     if seen == before and (killed or result.returncode != 0 or before == after):
         return None if killed or result.returncode == 0 or result.stderr else "fails without a word"
+    if seen == after and "qemu-img: " in result.stderr:
+        return None # the tool did its work, then failed to flush it, and said so
     said = f"exit {result.returncode}: {result.stderr.strip()}"
     if seen in (before, after):
         return f"says the opposite of what it did: {said}"
@@ -275,8 +281,8 @@ def main():
         for number, (name, (runs, complaints)) in enumerate(zip(wanted, results), 1):
             good = good and not complaints
             print(f"{'not ' if complaints else ''}ok {number} {name}: {runs} faults")
-            for complaint in complaints[:20]:
-                print("# " + complaint[:600].replace("\n", " "))
+            for complaint in complaints[:10]:
+                print("# " + complaint[:500].replace("\n", " "))
             sys.stdout.flush()
     return 0 if good else 1
 
