@@ -45,4 +45,14 @@ ROWS = [
     Row("qcow2-writer", "python", "read-only a.info()", r".", r"."),
     Row("host-calls", "python", "*", NO_SUPPORT, r"^(?!.*message)|start cell 5"),
     Row("unknown-procedure", "python", "conn.lookupByName*", NO_SUPPORT, r"unknown procedure"),
+
+    Row("pool-in-message", "perl", "*", r'"message": "', r'"message": "pool \''),
+    Row("stale-volume", "perl", "stale volume", r"matching name", r"matching path"),
+    Row("host-calls", "perl", "*", NO_SUPPORT, r"^(?!.*message)"),
+
+    Row("pool-in-message", "ruby", "*", r'"message": "', r'"message": "pool \''),
+    Row("stale-volume", "ruby", "stale volume", r"matching name", r"matching path"),
+    Row("host-calls", "ruby", "*", NO_SUPPORT, r"^(?!.*message)"),
+
+    Row("host-calls", "glib", "*", NO_SUPPORT, r"^true"),
 ]
