@@ -45,10 +45,10 @@ typedef enum BackendFlag {
 } BackendFlag;
 
 typedef enum BuildFlag { /* libvirt's virStoragePoolBuildFlags */
-    BUILD_REPAIR = 1 << 0,
-    BUILD_RESIZE = 1 << 1,
-    BUILD_NO_OVERWRITE = 1 << 2,
-    BUILD_OVERWRITE = 1 << 3,
+                         BUILD_REPAIR = 1 << 0,
+                         BUILD_RESIZE = 1 << 1,
+                         BUILD_NO_OVERWRITE = 1 << 2,
+                         BUILD_OVERWRITE = 1 << 3,
 } BuildFlag;
 
 typedef enum EraseFlag { ERASE_ZEROED = 1 << 0 } EraseFlag;
@@ -65,23 +65,23 @@ typedef enum VolumeDeleteFlag {
 } VolumeDeleteFlag;
 
 typedef enum VolumeResizeFlag { /* `delta` was resolved by the engine */
-    VOLUME_RESIZE_ALLOCATE = 1 << 0,
-    VOLUME_RESIZE_DELTA = 1 << 1,
-    VOLUME_RESIZE_SHRINK = 1 << 2,
+                                VOLUME_RESIZE_ALLOCATE = 1 << 0,
+                                VOLUME_RESIZE_DELTA = 1 << 1,
+                                VOLUME_RESIZE_SHRINK = 1 << 2,
 } VolumeResizeFlag;
 
 typedef enum WipeAlgorithm { /* libvirt's virStorageVolWipeAlgorithm */
-    WIPE_ZERO,
-    WIPE_NNSA,
-    WIPE_DOD,
-    WIPE_BSI,
-    WIPE_GUTMANN,
-    WIPE_SCHNEIER,
-    WIPE_PFITZNER7,
-    WIPE_PFITZNER33,
-    WIPE_RANDOM,
-    WIPE_TRIM,
-    WIPE_COUNT,
+                             WIPE_ZERO,
+                             WIPE_NNSA,
+                             WIPE_DOD,
+                             WIPE_BSI,
+                             WIPE_GUTMANN,
+                             WIPE_SCHNEIER,
+                             WIPE_PFITZNER7,
+                             WIPE_PFITZNER33,
+                             WIPE_RANDOM,
+                             WIPE_TRIM,
+                             WIPE_COUNT,
 } WipeAlgorithm;
 
 /* The word of an algorithm, as virsh and scrub have it; NULL beyond the list. */
