@@ -55,4 +55,8 @@ ROWS = [
     Row("host-calls", "ruby", "*", NO_SUPPORT, r"^(?!.*message)"),
 
     Row("host-calls", "glib", "*", NO_SUPPORT, r"^true"),
+
+    Row("pool-in-message", "virtinst", "disk in an unknown folder", r"cannot open directory",
+        r"pool 'folder': cannot open directory"),
+    Row("host-calls", "virtinst", "node information", NO_SUPPORT, r"^\"\w+\"$"),
 ]
