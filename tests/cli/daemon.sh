@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The program with a daemon behind it: events, jobs of others, default connections.
 # usage: daemon.sh PROGRAM DAEMON
+daemon=$(realpath "$2")
 # shellcheck source=tests/cli/lib.sh
 source "$(dirname "$0")/lib.sh"
-daemon=$(realpath "$2")
 pids=()
 trap 'kill "${pids[@]}" 2>/dev/null; rm -rf "$scratch"' EXIT
 
