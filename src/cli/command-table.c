@@ -31,7 +31,7 @@ static const char *const auth_type_words[] = {"chap", "ceph", NULL};
 const Argument global_options[] = {
     {"connect", ARGUMENT_STRING, .letter = 'c', .placeholder = "uri",
      .help = "where to connect to: embed:///DIR, cistern:///system, cistern:///session or "
-             "cistern+unix:///system?socket=PATH"},
+             "cistern+unix:///system?socket=PATH, or another host (cistern+tls, +tcp, +ssh)"},
     {"readonly", ARGUMENT_FLAG, .letter = 'r', .help = "connect for reading only"},
     {"output", ARGUMENT_ENUM, .letter = 'o', .values = output_words, .placeholder = "text|json",
      .help = "how results are printed"},

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ask.h"
 #include "help.h"
 #include "parse.h"
 #include "progress.h"
@@ -25,6 +26,7 @@ static void tell_connection(const Call *call)
 static int run_connected(Call *call)
 {
     unsigned int flags = call_option(call, "readonly") ? CISTERN_OPEN_READ_ONLY : 0;
+    cistern_set_ask(ask_on_terminal, NULL);
     call->connection = cistern_open(call_option(call, "connect"), flags);
     if (!call->connection)
         return report_failure(call);

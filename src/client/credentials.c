@@ -54,7 +54,7 @@ static char *find_file(const Uri *uri)
 }
 
 /* [auth-libvirt-HOST] or [auth-libvirt-default] names a section [credentials-NAME], which holds
- * the words "username" and "password". */
+ * the words "authname" and "password". */
 static char *look_up(const Uri *uri, const char *key)
 {
     g_autofree char *path = find_file(uri);
@@ -82,7 +82,7 @@ static char *find_credential(SaslAsk what, const char *prompt, void *data)
 
     if (is_name && uri->user)
         return g_strdup(uri->user);
-    return look_up(uri, is_name ? "username" : "password")
+    return look_up(uri, is_name ? "authname" : "password")
                ?: ask_caller(is_name ? CISTERN_CREDENTIAL_USER_NAME : CISTERN_CREDENTIAL_PASSWORD,
                              prompt);
 }

@@ -70,7 +70,8 @@ static bool bind_beneath(int fd, int folder, const char *name, guint mode, gid_t
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     g_snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", folder, name);
-    return bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+    /* Before: it gets no more than these bits; after: it gets all of them, whatever the umask. */
+    return fchmod(fd, mode) == 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
            fchownat(folder, name, (uid_t)-1, group, AT_SYMLINK_NOFOLLOW) == 0 &&
            fchmodat(folder, name, mode, 0) == 0;
 }

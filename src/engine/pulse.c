@@ -42,6 +42,15 @@ static gint64 note_answer(Pool *pool)
     return silence;
 }
 
+/* Then the workers may be gone. */
+static bool is_stopping(Pulse *pulse)
+{
+    pthread_mutex_lock(&pulse->lock);
+    bool stopping = pulse->stopping;
+    pthread_mutex_unlock(&pulse->lock);
+    return stopping;
+}
+
 static void *ask(void *data)
 {
     g_autoptr(Pool) pool = data;
@@ -51,7 +60,7 @@ static void *ask(void *data)
 
     (void)call_space(&view, NULL, &space, NULL); /* an error is an answer too */
     gint64 silence = note_answer(pool);
-    if (silence > 0) {
+    if (silence > 0 && !is_stopping(engine->pulse)) {
         log_warning("pool '%s': its storage answers again, after %d s", pool->name,
                     (int)(silence / G_USEC_PER_SEC));
         set_silent(pool, false);

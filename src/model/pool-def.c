@@ -313,11 +313,11 @@ void pool_def_unref(PoolDef *def)
 
 PoolDef *pool_def_copy(const PoolDef *def)
 {
+    /* All but the count of references, which other threads may be changing. */
     const gsize start = offsetof(PoolDef, schema);
     PoolDef *copy = g_new0(PoolDef, 1);
 
-    /* All but the count, which other threads may be changing. */
-    memcpy((guint8 *)copy + start, (const guint8 *)def + start, sizeof(*def) - start);
+    memcpy((char *)copy + start, (const char *)def + start, sizeof(*def) - start);
     g_atomic_ref_count_init(&copy->refs);
     xml_fields_own(pool_fields, copy);
     return copy;

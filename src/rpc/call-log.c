@@ -4,6 +4,8 @@
 #include "errors.h"
 #include "log.h"
 
+#include <unistd.h>
+
 /* The name of the pool that the call begins with, or NULL. */
 static const char *pool_in_arguments(const Call *call)
 {
@@ -18,14 +20,20 @@ static const char *pool_in_arguments(const Call *call)
     return type == &rpc_volume_type ? ((const RpcVolume *)call->args)->pool : NULL;
 }
 
-static LogLevel level_of(const GError *error)
+/* A program that has the engine within itself is told already, and says so itself. */
+static bool is_embedded(const Call *call)
+{
+    return call->identity->has_process && call->identity->pid == getpid();
+}
+
+static LogLevel level_of(const Call *call, const GError *error)
 {
     static const ErrorCode own_faults[] = {ERROR_SYSTEM, ERROR_NO_MEMORY, ERROR_OPERATION_FAILED,
                                            ERROR_TIMEOUT};
 
     if (!error)
         return LOG_LEVEL_DEBUG;
-    for (guint i = 0; i < G_N_ELEMENTS(own_faults); i++)
+    for (guint i = 0; i < G_N_ELEMENTS(own_faults) && !is_embedded(call); i++)
         if (error_code(error) == own_faults[i])
             return LOG_LEVEL_WARNING;
     return LOG_LEVEL_INFO;
@@ -33,7 +41,7 @@ static LogLevel level_of(const GError *error)
 
 void call_log_end(Call *call, const GError *error)
 {
-    LogLevel level = level_of(error);
+    LogLevel level = level_of(call, error);
 
     if (!g_atomic_int_compare_and_exchange(&call->logged, 0, 1) || log_level() < level)
         return;

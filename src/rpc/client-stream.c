@@ -236,8 +236,10 @@ static bool wait_for_room(RpcStream *stream, GError **error)
     if (client->unsent->len == 0)
         return true;
     g_cond_init(&waiter.cond);
-    while (ok && client->unsent->len > 0)
+    while (ok && client->unsent->len > 0) {
+        waiter.ready = false; /* others may have been quicker */
         ok = wait_some(stream, &waiter, error);
+    }
     g_cond_clear(&waiter.cond);
     return ok;
 }
@@ -292,7 +294,7 @@ bool rpc_stream_send(RpcStream *stream, const void *data, gsize size, GError **e
         !send_packet(stream, FRAME_STREAM, FRAME_CONTINUE, data, size, error))
         return false;
     stream->done += size;
-    return wait_for_room(stream, error);
+    return true;
 }
 
 bool rpc_stream_send_hole(RpcStream *stream, guint64 length, GError **error)

@@ -236,8 +236,8 @@ bool core_is_busy(Core *core)
     g_hash_table_iter_init(&iter, core->working);
     while (!busy && g_hash_table_iter_next(&iter, &key, NULL)) {
         Call *call = key;
-        busy = !(call->procedure->flags & PROCEDURE_READ_ONLY) &&
-               core_check_answers(core, call, NULL);
+        busy =
+            !(call->procedure->flags & PROCEDURE_READ_ONLY) && core_check_answers(core, call, NULL);
     }
     return busy;
 }

@@ -11,7 +11,7 @@
 struct Core {
     gatomicrefcount refs;
     Engine *engine;
-    ServerConfig config; /* defaults filled in; fixed */
+    ServerConfig config;  /* defaults filled in; fixed */
     guint64 last_request; /* the loop's own */
     bool draining;        /* likewise: nothing new is begun */
 

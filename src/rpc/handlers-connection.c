@@ -286,6 +286,7 @@ static void let_in(Session *session, Sasl *sasl)
     g_autoptr(Identity) identity = identity_copy(session->identity);
     g_autofree char *label = g_strdup_printf("%.64s@%s", sasl_user(sasl), session->client);
 
+    log_info("%s: is the user '%s'", session->client, sasl_user(sasl));
     identity->sasl_user = g_strdup(sasl_user(sasl));
     identity_set_label(identity, label);
     session_set_identity(session, identity);

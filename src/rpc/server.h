@@ -86,8 +86,8 @@ void server_set_tls(Server *server, TlsContext *tls);
 /* Connected clients. */
 guint server_client_count(Server *server);
 
-/* When the last client has gone, or else the server was made (g_get_monotonic_time()); 0 while there
- * are clients. */
+/* When the last client has gone, or else the server was made (g_get_monotonic_time()); 0 while
+ * there are clients. */
 gint64 server_idle_since(Server *server);
 
 /* Nobody can connect any more, and new calls are refused, but for those that look at jobs or cancel

@@ -583,8 +583,7 @@ static bool refuse_read_only(Call *call, GError **error)
 static bool check_open(const Session *session, const Call *call, GError **error)
 {
     const FrameHeader *header = &call->header;
-    bool is_close =
-        header->program == PROGRAM_REMOTE && header->procedure == REMOTE_CONNECT_CLOSE;
+    bool is_close = header->program == PROGRAM_REMOTE && header->procedure == REMOTE_CONNECT_CLOSE;
 
     return !session->core->draining || header->program == PROGRAM_CISTERN || is_close ||
            error_set(error, ERROR_OPERATION_INVALID, ORIGIN_RPC,

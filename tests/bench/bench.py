@@ -4,6 +4,7 @@
 
 import argparse
 import contextlib
+import itertools
 import multiprocessing
 import os
 import shutil
@@ -78,6 +79,14 @@ def volume_xml(name, capacity, form, allocation=None, backing=None, backing_form
 
 def milliseconds(seconds):
     return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def compare_fine(work, goal, times):
+    """The same for short times: in microseconds, with the share of the other's time."""
+    theirs, ours = times["libvirt"], times["cistern"]
+    share = statistics.median(b / a for a, b in zip(theirs, ours))
+    return (work, f"{statistics.median(theirs) * 1e6:.0f} µs",
+            f"{statistics.median(ours) * 1e6:.0f} µs", f"{share:.2f} × the time", goal)
 
 
 def compare(work, goal, theirs, ours):
@@ -245,6 +254,142 @@ class Bench:
         yield compare(f"clone 2 GiB raw holding 512 MiB, {filesystem}", goal, times["libvirt"],
                       times["cistern"])
 
+    def round_trip(self):
+        rounds = 500 if self.quick else 5000
+        times = {side.name: [] for side in self.sides}
+        with contextlib.ExitStack() as stack:
+            pools = []
+            for side in self.sides:
+                folder = self.folder(f"trip-{side.name}")
+                os.makedirs(folder)
+                pools.append((side, stack.enter_context(side.pool(folder))))
+            for _ in range(rounds):
+                for side, pool in pools:
+                    times[side.name].append(clock(pool.info))
+        yield compare_fine("round trip (info of a pool)", "≤ 1.0 × the time", times)
+
+    def connect(self):
+        times = {side.name: [] for side in self.sides}
+        for _ in range(50 if self.quick else 500):
+            for side in self.sides:
+                times[side.name].append(clock(lambda: libvirt.open(side.daemon.uri).close()))
+        yield compare_fine("connect and close", "≤ 0.7 × the time", times)
+
+    def pool_life(self):
+        count = 30 if self.quick else 300
+        times = {side.name: [] for side in self.sides}
+        for turn in range(2 if self.quick else 5):
+            for side in self.sides:
+                folder = self.folder(f"life-{side.name}-{turn}")
+                names = [f"l{number}-{turn}" for number in range(count)]
+                for name in names:
+                    os.makedirs(os.path.join(folder, name))
+                times[side.name].append(clock(lambda: live(side.connection, folder, names)))
+                shutil.rmtree(folder)
+        yield compare(f"define, start, list, stop and undefine {count} pools", "≤ 0.7 × the time",
+                      times["libvirt"], times["cistern"])
+
+    def transfer(self):
+        size = (64 if self.quick else 512) << 20
+        source = self.folder("transfer")
+        with open(source, "wb") as out:
+            for _ in range(size >> 20):
+                out.write(os.urandom(1 << 20))
+        for name, arguments, xml in (
+                ("upload", ("vol-upload", "v", source), volume_xml("v", size, "raw", 0)),
+                ("download", ("vol-download", "v", self.folder("fetched")), None)):
+            times = {side.name: [] for side in self.sides}
+            for _ in range(1 if self.quick else 5):
+                for side in self.sides:
+                    times[side.name].append(self.move(side, arguments, xml, source))
+            yield compare(f"{name} of {size >> 20} MiB through virsh", "≤ 0.8 × the time",
+                          times["libvirt"], times["cistern"])
+        os.unlink(source)
+
+    def move(self, side, arguments, xml, source):
+        """One transfer into, or out of, a fresh volume."""
+        folder = self.folder(f"transfer-{side.name}")
+        os.makedirs(folder)
+        if not xml:
+            shutil.copyfile(source, os.path.join(folder, "v"))
+        with side.pool(folder) as pool:
+            if xml:
+                pool.createXML(xml, 0)
+            subprocess.run(["sync"], check=True)
+            seconds = virsh(side, *arguments[:2], pool.name(), *arguments[2:])
+        shutil.rmtree(folder)
+        return seconds
+
+    def sparse_download(self):
+        size = (1 if self.quick else 16) << 30
+        times = {side.name: [] for side in self.sides}
+        for _ in range(1 if self.quick else 3):
+            for side in self.sides:
+                folder = self.folder(f"sparse-{side.name}")
+                os.makedirs(folder)
+                with side.pool(folder) as pool:
+                    pool.createXML(volume_xml("v", size, "raw", 0), 0)
+                    times[side.name].append(virsh(side, "vol-download", "v", pool.name(),
+                                                  self.folder("fetched"), "--sparse"))
+                os.unlink(self.folder("fetched"))
+                shutil.rmtree(folder)
+        yield compare(f"sparse download of a hole of {size >> 30} GiB", "≤ 0.3 × the time",
+                      times["libvirt"], times["cistern"])
+
+    def many_clients(self):
+        folder = self.folder("clients")
+        make_files(folder, 10000)
+        rounds = 5 if self.quick else 40
+        results = {}
+        for side in self.sides:
+            with side.pool(folder) as pool:
+                results[side.name] = mixed_clients(side.daemon.uri, pool.name(), 64, rounds)
+        shutil.rmtree(folder)
+        (rate, p99), (our_rate, our_p99) = results["libvirt"], results["cistern"]
+        yield ("64 clients, mixed calls on 10,000 volumes: calls a second", f"{rate:,.0f}",
+               f"{our_rate:,.0f}", f"{our_rate / rate:.1f} × as many", "stated")
+        yield ("64 clients, mixed calls on 10,000 volumes: 99 of 100 within",
+               milliseconds(p99), milliseconds(our_p99), f"{p99 / our_p99:.1f} × faster", "stated")
+
+    def autostart(self):
+        count = 100 if self.quick else 1000
+        times = {side.name: [] for side in self.sides}
+        for side in self.sides:
+            for number in range(count):
+                folder = self.folder(f"auto/{number}")
+                os.makedirs(folder, exist_ok=True)
+                side.connection.storagePoolDefineXML(
+                    f"<pool type='dir'><name>auto-{number}</name>"
+                    f"<target><path>{folder}</path></target></pool>").setAutostart(1)
+        for _ in range(1 if self.quick else 3):
+            for side in self.sides:
+                times[side.name].append(restart(side, count))
+        for side in self.sides:
+            for pool in side.connection.listAllStoragePools():
+                if pool.name().startswith("auto-"):
+                    pool.destroy()
+                    pool.undefine()
+        shutil.rmtree(self.folder("auto"))
+        yield compare(f"start of the daemon, until {count:,} autostart pools run", "stated",
+                      times["libvirt"], times["cistern"])
+
+    def memory_of_lists(self):
+        count = 5000 if self.quick else 1000000
+        grown = {}
+        for side in self.sides:
+            folder = self.folder(f"lists-{side.name}")
+            make_files(folder, 20)
+            with side.pool(folder) as pool:
+                for _ in range(1000):
+                    pool.listVolumes()
+                before = side.daemon.rss()
+                for _ in range(count):
+                    pool.listVolumes()
+                grown[side.name] = side.daemon.rss() - before
+            shutil.rmtree(folder)
+        yield (f"memory, growth over {count:,} lists", f"{grown['libvirt']} KiB",
+               f"{grown['cistern']} KiB", "", "flat")
+
     def scale(self):
         for count in (1000, 10000) if self.quick else (1000, 10000, 100000, 1000000):
             folder = self.folder(f"scale-{count}")
@@ -281,6 +426,85 @@ def look_up(uri, pool_name, seconds, queue):
     queue.put(worst)
 
 
+def live(connection, folder, names):
+    """The whole life of many pools."""
+    pools = [connection.storagePoolDefineXML(
+        f"<pool type='dir'><name>{name}</name><target><path>{folder}/{name}</path></target></pool>")
+        for name in names]
+    for pool in pools:
+        pool.create()
+    connection.listAllStoragePools()
+    for pool in pools:
+        pool.destroy()
+    for pool in pools:
+        pool.undefine()
+
+
+def virsh(side, command, volume, pool, *arguments):
+    """How long virsh takes for it."""
+    return clock(lambda: subprocess.run(
+        ["virsh", "-q", "-c", side.daemon.uri, command, volume, *arguments, "--pool", pool],
+        check=True, stdout=subprocess.DEVNULL))
+
+
+def restart(side, count):
+    """Seconds from the start of the daemon until so many pools run."""
+    side.connection.close()
+    side.daemon.stop()
+    side.daemon.forget_boot()
+    started = time.perf_counter()
+    side.daemon.start()
+    while True:
+        try:
+            side.connection = libvirt.open(side.daemon.uri)
+            break
+        except libvirt.libvirtError: # it listens before it serves
+            time.sleep(0.002)
+    while side.connection.numOfStoragePools() < count:
+        time.sleep(0.002)
+    return time.perf_counter() - started
+
+
+def mixed_calls(uri, pool_name, number, rounds, queue):
+    """Runs in a process of its own: what one client does, how long each call took."""
+    connection = libvirt.open(uri)
+    pool = connection.storagePoolLookupByName(pool_name)
+    times = []
+    for turn in range(rounds):
+        def lookup():
+            return pool.storageVolLookupByName(f"volume-{(number * 131 + turn * 17) % 10000:07d}")
+
+        times.append(clock(lookup))
+        volume = lookup()
+        times.append(clock(volume.info))
+        times.append(clock(volume.XMLDesc))
+        times.append(clock(pool.info))
+        times.append(clock(pool.numOfVolumes))
+        if turn % 10 == number % 10:
+            own = volume_xml(f"own-{number}-{turn}", 1 << 20, "raw", 0)
+            times.append(clock(lambda: pool.createXML(own, 0)))
+            made = pool.storageVolLookupByName(f"own-{number}-{turn}")
+            times.append(clock(made.delete))
+    connection.close()
+    queue.put(times)
+
+
+def mixed_clients(uri, pool_name, count, rounds):
+    """Calls a second of all clients together, and the time that 99 of 100 calls keep."""
+    queue = multiprocessing.Queue()
+    clients = [multiprocessing.Process(target=mixed_calls,
+                                       args=(uri, pool_name, number, rounds, queue))
+               for number in range(count)]
+    started = time.perf_counter()
+    for client in clients:
+        client.start()
+    times = sorted(itertools.chain.from_iterable(queue.get() for _ in clients))
+    seconds = time.perf_counter() - started
+    for client in clients:
+        client.join()
+    return len(times) / seconds, times[len(times) * 99 // 100]
+
+
 @contextlib.contextmanager
 def loop_mount(scratch, filesystem):
     image = os.path.join(scratch, f"{filesystem}.img")
@@ -298,8 +522,9 @@ def loop_mount(scratch, filesystem):
         os.rmdir(target)
 
 
-COMPARED = ("idle_memory", "refresh_warm", "refresh_cold", "lookup_under_load", "create_qcow2",
-            "clone")
+COMPARED = ("idle_memory", "round_trip", "connect", "pool_life", "refresh_warm", "refresh_cold",
+            "lookup_under_load", "create_qcow2", "clone", "transfer", "sparse_download",
+            "many_clients", "autostart", "memory_of_lists")
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 

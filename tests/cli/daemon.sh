@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The program with a daemon behind it: events, jobs of others, default connections.
 # usage: daemon.sh PROGRAM DAEMON
+daemon=$(realpath "$2")
 # shellcheck source=tests/cli/lib.sh
 source "$(dirname "$0")/lib.sh"
 pids=()

@@ -281,5 +281,6 @@ int main(int argc, char **argv)
     serve(fuse_get_session(fuse), &waiting);
     fuse_unmount(fuse);
     fuse_destroy(fuse);
+    fuse_opt_free_args(&args);
     return 0;
 }

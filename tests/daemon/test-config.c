@@ -124,7 +124,8 @@ static void bad_files_are_refused(void)
     for (guint i = 0; i < G_N_ELEMENTS(refusals); i++) {
         g_auto(Config) config = {0};
         g_autoptr(GError) error = NULL;
-        g_test_message("%s", refusals[i].text);
+        g_autofree char *shown = g_strescape(refusals[i].text, NULL);
+        g_test_message("%s", shown);
         g_assert_false(config_parse(refusals[i].text, "f", CONFIG_SITE_SYSTEM, &config, &error));
         g_assert_nonnull(error);
         g_test_message("  %s", error->message);

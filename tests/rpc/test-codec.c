@@ -247,15 +247,15 @@ static void test_tables(void)
         }
     g_assert_null(procedure_find(&program_remote, 0));
     g_assert_null(procedure_find(&program_remote, -1));
-    g_assert_null(procedure_find(&program_remote, 208));
+    g_assert_null(procedure_find(&program_remote, 207));
     g_assert_null(program_find(PROGRAM_REMOTE, 2));
     g_assert_null(program_find(PROGRAM_KEEPALIVE, 1));
 }
 
 static void test_read_only_rows(void)
 {
-    static const gint32 refused[] = {75, 76, 77, 78, 79,  80,  81,  82,
-                                     83, 90, 93, 94, 125, 165, 259, 260};
+    static const gint32 refused[] = {75, 76, 77, 78,  79,  80,  81,  82,  83,
+                                     90, 93, 94, 125, 165, 208, 209, 259, 260};
     guint found = 0;
 
     for (guint i = 0; i < program_remote.n_procedures; i++) {

@@ -170,6 +170,37 @@ static void test_largest(void)
     frame_reader_clear(&reader);
 }
 
+/* A connection with streams reads a packet straight into a block of its size, and gives it away. */
+static void test_taken(void)
+{
+    const FrameHeader header = {PROGRAM_REMOTE, 1, 208, FRAME_STREAM, 3, FRAME_CONTINUE};
+    g_autofree guint8 *bytes = g_malloc(FRAME_STREAM_MAX);
+    FrameReader reader = {.trust = 1024 * 1024};
+    Frame frame;
+
+    memset(bytes, 'x', FRAME_STREAM_MAX);
+    g_autoptr(GByteArray) large = frame_new_raw(&header, bytes, FRAME_STREAM_MAX);
+    g_autoptr(GByteArray) small = frame_new_raw(&header, "small", 5);
+    frame_reader_feed(&reader, large->data, large->len);
+    g_assert_cmpuint(reader.size, ==, large->len);
+    frame_reader_feed(&reader, small->data, small->len);
+    g_assert_cmpint(frame_reader_peek(&reader, FRAME_LENGTH_MAX, &frame, NULL), ==, FRAME_READY);
+    const guint8 *before = reader.data;
+    g_autofree guint8 *block = frame_reader_take(&reader, &frame);
+    g_assert_true(block == before);
+    g_assert_true(frame.taken);
+    frame_reader_consume(&reader, &frame); /* does nothing */
+    g_assert_cmpint(memcmp(frame.payload, bytes, FRAME_STREAM_MAX), ==, 0);
+
+    g_assert_cmpint(frame_reader_peek(&reader, FRAME_LENGTH_MAX, &frame, NULL), ==, FRAME_READY);
+    g_autofree guint8 *copy = frame_reader_take(&reader, &frame);
+    g_assert_cmpuint(frame.size, ==, 5);
+    g_assert_cmpint(memcmp(frame.payload, "small", 5), ==, 0);
+    g_assert_true(frame.payload == copy);
+    g_assert_null(reader.data);
+    frame_reader_clear(&reader);
+}
+
 static void test_lying_length(void)
 {
     g_autoptr(GByteArray) bytes = hex_bytes("02000004 20008086");
@@ -276,6 +307,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rpc/frame/byte-by-byte", test_byte_by_byte);
     g_test_add_func("/rpc/frame/many-at-once", test_many_at_once);
     g_test_add_func("/rpc/frame/largest", test_largest);
+    g_test_add_func("/rpc/frame/taken", test_taken);
     g_test_add_func("/rpc/frame/lying-length", test_lying_length);
     g_test_add_func("/rpc/frame/broken", test_broken);
     g_test_add_func("/rpc/frame/descriptors", test_descriptors);

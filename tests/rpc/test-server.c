@@ -224,7 +224,8 @@ static void test_unsupported(void)
 
     peer_fail(peer, REMOTE_CONNECT_GET_VERSION, NULL, ERROR_NO_SUPPORT, ORIGIN_DOMAIN,
               "this function is not supported by the connection driver: virConnectGetVersion");
-    peer_fail(peer, REMOTE_NODE_GET_INFO, NULL, ERROR_NO_SUPPORT, ORIGIN_DOMAIN, NULL);
+    peer_fail(peer, REMOTE_CONNECT_GET_MAX_VCPUS, &(RpcOptionalText){NULL}, ERROR_NO_SUPPORT,
+              ORIGIN_DOMAIN, NULL);
 }
 
 static void assert_length_closes(ServerFixture *fixture, const char *hex)
