@@ -42,8 +42,8 @@ static void test_resize_raw(DirWorld *world, gconstpointer data)
     g_assert_cmpuint(stat_of(world, "v").st_blocks, ==, 0);
     g_assert_true(resize(world, volume, 10 * MIB, VOLUME_RESIZE_ALLOCATE, &error));
     g_assert_cmpuint(size_of(world, "v"), ==, 10 * MIB);
-    g_assert_cmpuint(stat_of(world, "v").st_blocks * 512, >=, 2 * MIB);
-    g_assert_cmpuint(stat_of(world, "v").st_blocks * 512, <, 3 * MIB);
+    /* All of it, not just what it grew by. */
+    g_assert_cmpuint(stat_of(world, "v").st_blocks * 512, >=, 10 * MIB);
     g_assert_true(resize(world, volume, 12345, VOLUME_RESIZE_SHRINK, &error));
     g_assert_cmpuint(size_of(world, "v"), ==, 12345);
 }

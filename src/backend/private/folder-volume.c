@@ -129,16 +129,34 @@ static bool shrink_raw(const Content *content, guint64 capacity, GError **error)
     return true;
 }
 
+/* The holes that the file had get their space too. A file system that can't do that can't be
+ * helped: writing there would race with whoever uses the volume. */
+static bool fill_holes(const Content *content, guint64 size, GError **error)
+{
+    if (size == 0 || fallocate(content->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) == 0 ||
+        errno == EOPNOTSUPP)
+        return true;
+    return error_set_errno(error, ORIGIN_STORAGE, errno,
+                           "cannot allocate %" G_GUINT64_FORMAT " bytes in file '%s'", size,
+                           content->path);
+}
+
+static bool grow_raw(const Content *content, guint64 size, guint64 capacity, guint flags,
+                     GError **error)
+{
+    if (!(flags & VOLUME_RESIZE_ALLOCATE))
+        return set_size(content, capacity, error);
+    return file_reserve(content->fd, content->path, size, capacity - size, content->op, error) &&
+           fill_holes(content, size, error);
+}
+
 static bool resize_raw(const Content *content, guint64 capacity, guint flags, GError **error)
 {
     guint64 size = (guint64)content->stat.st_size;
 
     if (capacity < size)
         return shrink_raw(content, capacity, error);
-    bool grown = flags & VOLUME_RESIZE_ALLOCATE ? file_reserve(content->fd, content->path, size,
-                                                               capacity - size, content->op, error)
-                                                : set_size(content, capacity, error);
-    if (grown && flush(content, error))
+    if (grow_raw(content, size, capacity, flags, error) && flush(content, error))
         return true;
     (void)!ftruncate(content->fd, (off_t)size);
     return false;
