@@ -43,7 +43,8 @@ struct Stream {
     bool pumping; /* a worker has it, or will */
     bool posted;  /* the session will be told */
     bool refused; /* a packet did not fit */
-    bool read_all;
+    GByteArray
+        *last; /* of a download: the packet that ends it, sent when the volume is free again */
     bool closed;
     GError *failure;
 };
@@ -101,6 +102,7 @@ void stream_unref(Stream *stream)
         return;
     g_assert(!stream->volume);
     drop_queue(stream);
+    g_clear_pointer(&stream->last, g_byte_array_unref);
     g_clear_error(&stream->failure);
     g_mutex_clear(&stream->lock);
     g_ref_string_release(stream->client);
@@ -144,7 +146,7 @@ typedef enum Step { STEP_REST, STEP_MOVE, STEP_CLOSE } Step;
 /* With the lock held. What the queue still has is written even when the client is gone. */
 static bool must_close(Stream *stream)
 {
-    if (stream->failure || stream->wish == WISH_ABORT || stream->read_all)
+    if (stream->failure || stream->wish == WISH_ABORT || stream->last)
         return true;
     if (!operation_check(stream->op, &stream->failure))
         return true;
@@ -225,6 +227,14 @@ static GByteArray *read_frame(Stream *stream, GError **error)
     return g_steal_pointer(&frame);
 }
 
+/* With the lock held. */
+static void push_frame(Stream *stream, GByteArray *frame)
+{
+    stream->queued += frame->len;
+    g_queue_push_tail(&stream->queue, frame);
+    post_news(stream);
+}
+
 static gsize read_piece(Stream *stream)
 {
     GError *failure = NULL;
@@ -235,10 +245,10 @@ static gsize read_piece(Stream *stream)
         stream->failure = failure;
         return 0;
     }
-    stream->read_all = frame->len == FRAME_HEADER_SIZE;
-    stream->queued += frame->len;
-    g_queue_push_tail(&stream->queue, frame);
-    post_news(stream);
+    if (frame->len == FRAME_HEADER_SIZE)
+        stream->last = frame;
+    else
+        push_frame(stream, frame);
     return frame->len;
 }
 
@@ -256,6 +266,8 @@ static void close_volume(Stream *stream)
         stream->failure = g_steal_pointer(&failure);
     if (stream->failure)
         log_info("%s: %s", stream->client, stream->failure->message);
+    else if (stream->last && stream->wish == WISH_NONE)
+        push_frame(stream, g_steal_pointer(&stream->last));
     stream->closed = true;
     stream->pumping = false;
     post_news(stream);
