@@ -67,6 +67,20 @@ bool file_has_cow_control(int fd)
     return fstatfs(fd, &fs) == 0 && (guint64)fs.f_type == BTRFS_SUPER_MAGIC;
 }
 
+bool file_system_counts_blocks(int fd)
+{
+    static const guint64 magics[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+                                     TMPFS_MAGIC};
+    struct statfs fs;
+
+    if (fstatfs(fd, &fs) < 0)
+        return false;
+    for (guint i = 0; i < G_N_ELEMENTS(magics); i++)
+        if ((guint64)fs.f_type == magics[i])
+            return true;
+    return false;
+}
+
 bool file_set_nocow(int fd, const char *path, bool nocow, GError **error)
 {
     int flags = 0, errnum = file_has_cow_control(fd) ? 0 : ENOSYS;

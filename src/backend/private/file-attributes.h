@@ -14,6 +14,10 @@ bool file_set_permissions(int fd, const char *path, const Permissions *permissio
 /* The security label, or NULL when there is none. */
 char *file_read_label(int fd);
 
+/* Whether a file's block count includes all of its data, also what is yet to be written to disk:
+ * so it is on the file systems named there; others (network, FUSE) may tell anything. */
+bool file_system_counts_blocks(int fd);
+
 /* True on a file system that can keep files from being copied on write. */
 bool file_has_cow_control(int fd);
 

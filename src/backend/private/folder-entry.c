@@ -22,6 +22,12 @@
 
 #define NANOSECONDS G_GINT64_CONSTANT(1000000000)
 
+#define READ_ON_MAX 131072 /* bytes that the kernel reads on by default */
+
+/* Bytes, generously, that a file system may keep beside a file's metadata without a block for them.
+ */
+#define INLINE_DATA_MAX 65536
+
 #define PLOOP_DESCRIPTOR "DiskDescriptor.xml"
 #define PLOOP_IMAGE      "root.hds"
 
@@ -287,7 +293,8 @@ static bool describe_image(const Folder *folder, int fd, guint64 size, VolumeDef
     g_autoptr(GError) error = NULL;
 
     /* Only the header is wanted, not what the kernel would read on behind it. */
-    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+    if (size > READ_ON_MAX)
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
     if (!image_probe_fd(fd, size, &info, &error)) {
         set_problem(volume, "%s", error->message);
         return false;
@@ -296,6 +303,13 @@ static bool describe_image(const Folder *folder, int fd, guint64 size, VolumeDef
     if (info.problem && !volume->problem)
         set_problem(volume, "%s", info.problem);
     return true;
+}
+
+/* A file that is one hole has no header: nothing of it needs to be read. */
+static bool is_one_hole(const Folder *folder, const Entry *entry)
+{
+    return folder->tells_holes && entry->kind == ENTRY_FILE && entry->stat.stx_blocks == 0 &&
+           entry->stat.stx_size >= INLINE_DATA_MAX;
 }
 
 static bool describe_file(const Folder *folder, int fd, const Entry *entry, VolumeDef *volume)
@@ -394,6 +408,11 @@ bool entry_describe(const Folder *folder, Entry *entry, VolumeDef *volume, bool 
     volume->target.format = entry->kind == ENTRY_FOLDER ? IMAGE_FORMAT_DIR : IMAGE_FORMAT_UNKNOWN;
     if (entry->has_stat)
         describe_stat(entry, volume);
+    if (is_one_hole(folder, entry) && folder->no_labels) {
+        volume->target.format = IMAGE_FORMAT_RAW;
+        *ret_lasting = true;
+        return true;
+    }
     if (entry->kind != ENTRY_BROKEN)
         return describe_content(folder, entry, volume, ret_lasting);
     set_problem(volume, "%s", entry->problem);

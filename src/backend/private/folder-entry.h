@@ -11,6 +11,7 @@ typedef struct Folder {
     int fd;
     const char *path; /* the pool's target path, borrowed */
     bool no_labels;   /* security labels of the entries are not looked for */
+    bool tells_holes; /* a file without blocks is known to have no data */
 } Folder;
 
 #define autofolder __attribute__((cleanup(folder_close)))

@@ -3,6 +3,7 @@
 
 #include "crew.h"
 #include "errors.h"
+#include "file-attributes.h"
 #include "folder-entry.h"
 #include "log.h"
 
@@ -124,7 +125,8 @@ static void scan_entry(guint index, void *data)
         log_left_out(run->folder, name->text);
         return;
     }
-    if (changing && name->is_file)
+    /* What is likely to be read is opened at once, unless a look may tell that it needn't be. */
+    if (changing && name->is_file && !run->folder->tells_holes)
         entry_open(run->folder, name->text, run->now, &entry);
     else
         entry_look(run->folder, name->text, run->now, &entry);
@@ -148,6 +150,7 @@ static bool report_space(Folder *folder, Scan *scan, GError **error)
         return false;
     scan->set_space(scan, &space, &permissions);
     folder->no_labels = permissions.label == NULL;
+    folder->tells_holes = file_system_counts_blocks(folder->fd);
     g_free(permissions.label);
     return true;
 }
