@@ -18,11 +18,11 @@ demo:
 
 # The last line is `N passed, N failed, N skipped`.
 test:
-	scripts/install-packages build test
+	scripts/install-packages build test lab
 	scripts/test
 
 bench:
-	scripts/install-packages build bench
+	scripts/install-packages build bench lab
 	meson setup build-bench --buildtype=release $(if $(wildcard build-bench/build.ninja),--reconfigure)
 	ninja -C build-bench
 	tests/bench/run build-bench --write docs/benchmarks.md
