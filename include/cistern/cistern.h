@@ -713,6 +713,27 @@ typedef struct CisternResumePoint {
 CISTERN_PUBLIC int cistern_volume_resume_point(CisternVolume *volume,
                                                CisternResumePoint *ret_point);
 
+/* ---- volumes: disks of machines ---- */
+
+typedef enum CisternDiskFlags {
+    CISTERN_DISK_READ_ONLY = 1 << 0, /* the machine may only read; a cdrom never does more */
+} CisternDiskFlags;
+
+/* The <disk> element of a libvirt domain that attaches this volume, whatever the type of its pool:
+ * by file, by device, or over the network with hosts and the secret to authenticate with. It is
+ * made in this process from the documents of pool and volume, so every daemon will do.
+ *   device: "disk", "cdrom" or "floppy"; NULL = cdrom for an ISO image, else as bus and target say
+ *   bus:    libvirt's word: "virtio", "scsi", "sata", "usb", "ide", "fdc", "xen", "sd"; NULL = as
+ *           the target's name says, else the device's usual one
+ *   target: the name of the disk in the machine, "vda"; NULL = the first of its bus
+ *   flags:  CisternDiskFlags.
+ * Returns the element; free(). Of an encrypted volume whose document does not name its secret the
+ * <encryption> element has none either, and wants one.
+ * Errors: CISTERN_ERROR_OPERATION_UNSUPPORTED for what can't be a disk, such as folders;
+ * CISTERN_ERROR_INVALID_ARGUMENT for words that libvirt does not know or that don't go together. */
+CISTERN_PUBLIC char *cistern_volume_disk(CisternVolume *volume, const char *device, const char *bus,
+                                         const char *target, unsigned int flags);
+
 /* ---- volumes: backing chains ---- */
 
 /* One image of a backing chain; element 0 is the volume itself. No string is NULL. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "backends.h"
 
+#include "disk.h"
 #include "errors.h"
 #include "source-match.h"
 
@@ -33,6 +34,7 @@ const Backend backend_gluster = {
             .flags = POOL_NAME_FROM_SOURCE | POOL_SOURCE_DIR_ROOT,
             .volume_formats = &image_formats,
             .discover_host_word = "gluster",
+            .disk_protocol = &disk_over_gluster,
         },
     .unavailable = "This build can't connect to Gluster volumes.",
     .same_source = source_same_host_name_dir,

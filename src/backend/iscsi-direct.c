@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "backends.h"
 
+#include "disk.h"
 #include "source-check.h"
 
 /* An iSCSI target, spoken to without the kernel; volumes are its units. */
@@ -21,6 +22,7 @@ const Backend backend_iscsi_direct = {
             .takes = SOURCE_HOST | SOURCE_DEVICE | SOURCE_INITIATOR,
             .requires = SOURCE_HOST | SOURCE_INITIATOR,
             .discover_host_word = "iscsi",
+            .disk_protocol = &disk_over_iscsi,
         },
     .unavailable = "This build can't speak iSCSI by itself.",
     .check = check,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "backends.h"
 
+#include "disk.h"
 #include "source-check.h"
 
 /* A pool of a Ceph cluster; volumes are its block images. */
@@ -22,6 +23,7 @@ const Backend backend_rbd = {
             .flags = POOL_NAME_FROM_SOURCE | POOL_SOURCE_NAME_STRICT | POOL_RBD_OPTIONS,
             .volume_formats = &image_formats,
             .capability_formats_empty = true,
+            .disk_protocol = &disk_over_rbd,
         },
     .unavailable = "This build can't connect to Ceph clusters.",
     .check = check,

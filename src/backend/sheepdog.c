@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "backends.h"
 
+#include "disk.h"
 #include "source-match.h"
 
 /* A Sheepdog cluster; volumes are its virtual disk images. */
@@ -15,6 +16,7 @@ const Backend backend_sheepdog = {
             .takes = SOURCE_HOST | SOURCE_NAME,
             .requires = SOURCE_HOST,
             .flags = POOL_NAME_FROM_SOURCE,
+            .disk_protocol = &disk_over_sheepdog,
         },
     .unavailable = "This build can't connect to Sheepdog clusters.",
     .same_source = source_same_host,

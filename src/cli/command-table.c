@@ -26,6 +26,9 @@ const char *const shell_words[] = {"bash", "zsh", "fish", NULL};
 static const char *const output_words[] = {"text", "json", NULL};
 static const char *const volume_format_words[] = {"raw",  "qcow2", "qcow", "qed",
                                                   "vmdk", "vdi",   "vpc",  NULL};
+static const char *const disk_device_words[] = {"disk", "cdrom", "floppy", NULL};
+static const char *const disk_bus_words[] = {"virtio", "scsi", "sata", "usb", "ide",
+                                             "fdc",    "xen",  "sd",   NULL};
 static const char *const auth_type_words[] = {"chap", "ceph", NULL};
 
 const Argument global_options[] = {
@@ -273,6 +276,17 @@ const Command command_table[] = {
     {"vol-delete", "volume", "remove a volume and its data", .run = run_vol_delete,
      ARGUMENTS(VOLUME, POOL_OF_VOLUME,
                FLAG("delete-snapshots", "with the snapshots that hang on it"))},
+    {"vol-disk", "volume", "the <disk> element that attaches a volume to a machine",
+     "It is right for the pool's type: a file, a device, or a network source with hosts and the "
+     "secret to authenticate with. 'virsh attach-device' takes it.",
+     .run = run_vol_disk,
+     ARGUMENTS(VOLUME, POOL_OF_VOLUME,
+               TEXT("target", "name", "name of the disk in the machine (vda)"),
+               {"bus", ARGUMENT_ENUM, .values = disk_bus_words, .placeholder = "bus",
+                .help = "virtio (default), scsi, sata, usb, ide, fdc, xen or sd"},
+               {"device", ARGUMENT_ENUM, .values = disk_device_words, .placeholder = "device",
+                .help = "disk (default), cdrom (default of ISO images) or floppy"},
+               FLAG("readonly", "the machine may only read"))},
     {"vol-dumpxml", "volume", "a volume as XML", .run = run_vol_dumpxml,
      ARGUMENTS(VOLUME, POOL_OF_VOLUME)},
     {"vol-info", "volume", "type and sizes of a volume", .run = run_vol_info,

@@ -195,6 +195,17 @@ int run_vol_dumpxml(Call *call)
     return xml ? document_print(call, xml) : report_failure(call);
 }
 
+int run_vol_disk(Call *call)
+{
+    static const FlagBit bits[] = {{"readonly", CISTERN_DISK_READ_ONLY}, {NULL}};
+    g_autoptr(CisternVolume) volume = lookup_call_volume(call);
+    g_autofree char *xml =
+        volume ? cistern_volume_disk(volume, call_text(call, "device"), call_text(call, "bus"),
+                                     call_text(call, "target"), call_flags(call, bits))
+               : NULL;
+    return xml ? document_print(call, xml) : report_failure(call);
+}
+
 static json_t *info_json(const Call *call, CisternVolume *volume, const CisternVolumeInfo *info)
 {
     json_t *object = json_object();

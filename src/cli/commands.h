@@ -32,6 +32,7 @@ int run_vol_create(Call *call);
 int run_vol_create_as(Call *call);
 int run_vol_create_from(Call *call);
 int run_vol_delete(Call *call);
+int run_vol_disk(Call *call);
 int run_vol_dumpxml(Call *call);
 int run_vol_info(Call *call);
 int run_vol_key(Call *call);

@@ -56,6 +56,9 @@ typedef struct PoolSchema {
     const FormatTable *volume_formats; /* NULL: no <format> in volumes */
     bool capability_formats_empty;     /* the capabilities document lists no volume format (rbd) */
     const char *discover_host_word; /* how discovery's refusal names the type ("netfs"), or NULL */
+    /* How machines reach volumes that are no files or devices of the host (disk.h); NULL: there are
+     * none. */
+    const struct DiskProtocol *disk_protocol;
 } PoolSchema;
 
 /* All known types, ordered by number. The registry of backends makes it. */

@@ -72,6 +72,16 @@ static const FormatTable engine_words = {
     .input_first = ENCRYPTION_ENGINE_QEMU,
 };
 
+const char *encryption_format_name(EncryptionFormat format)
+{
+    return format_name(&encryption_words, (int)format);
+}
+
+const char *encryption_engine_name(EncryptionEngine engine)
+{
+    return format_name(&engine_words, (int)engine);
+}
+
 static bool check_secret_type(const XmlNode *node, void *object, const XmlScope *scope,
                               GError **error)
 {

@@ -43,6 +43,10 @@ typedef enum EncryptionEngine {
     ENCRYPTION_ENGINE_LIBRBD,
 } EncryptionEngine;
 
+/* libvirt's words for them; "" for none. */
+const char *encryption_format_name(EncryptionFormat format);
+const char *encryption_engine_name(EncryptionEngine engine);
+
 typedef struct Encryption {
     EncryptionFormat format;
     EncryptionEngine engine;

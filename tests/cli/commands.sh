@@ -279,6 +279,21 @@ works 'vol-dumpxml' cistern vol-dumpxml --vol over --pool p
 output 'its backing store' "<backingStore>.*<path>$pool/base</path>"
 works 'vol-dumpxml in JSON' cistern -o json vol-dumpxml over p
 json 'a text' '.xml | startswith("<volume")'
+works 'vol-disk' cistern vol-disk --vol over --pool p
+is 'its element' "<disk type='file' device='disk'>
+  <driver name='qemu' type='qcow2'/>
+  <source file='$pool/over'/>
+  <target dev='vda' bus='virtio'/>
+</disk>" "$out"
+works 'vol-disk with a target' cistern vol-disk over p --target sdb --bus sata --device disk --readonly
+output 'its element' "<target dev='sdb' bus='sata'/>"$'\n  <readonly/>\n'
+works 'vol-disk in JSON' cistern -o json vol-disk "$pool/base.raw" --device cdrom
+json 'a text' '.xml | contains("device='"'cdrom'"'") and contains("type='"'raw'"'")'
+fails 'vol-disk with no name of a disk' 2 "'vd1' is no target" cistern vol-disk over p --target vd1
+fails 'vol-disk with what does not go together' 2 "a cdrom can't be on the bus" cistern vol-disk over p --device cdrom --bus virtio
+mkdir "$pool/folder"
+fails 'vol-disk of a folder' 8 'it is a folder' cistern vol-disk folder p
+rmdir "$pool/folder"
 works 'vol-path' cistern vol-path --vol base --pool p
 is 'the path' "$pool/base" "$out"
 works 'vol-key' cistern vol-key --vol base --pool p
