@@ -140,6 +140,10 @@ char **qemu_img_convert_argv(const char *in_format, const char *in, const QemuIm
     Argv argv = argv_new("convert");
 
     add(&argv, "-p");
+    if (out->is_there)
+        add(&argv, "-n");
+    if (out->reads_zero)
+        add(&argv, "--target-is-zero");
     add_pair(&argv, "-f", tool_format(in_format));
     add_pair(&argv, "-O", tool_format(out->format));
     add_options(&argv, out, NULL);

@@ -15,6 +15,8 @@ typedef struct QemuImgCreate {
     const char *compat;   /* or NULL */
     guint64 cluster_size; /* 0 = the tool's */
     guint features;
+    bool is_there;   /* convert: onto an existing file or device, which keeps its size */
+    bool reads_zero; /* … that is all zeros now; only with is_there */
 } QemuImgCreate;
 
 char **qemu_img_create_argv(const QemuImgCreate *create);

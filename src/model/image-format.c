@@ -26,3 +26,8 @@ const char *image_format_name(int id)
 {
     return format_name(&image_formats, id);
 }
+
+int image_content_format(int format)
+{
+    return format == IMAGE_FORMAT_ISO || format == IMAGE_FORMAT_NONE ? IMAGE_FORMAT_RAW : format;
+}

@@ -34,3 +34,6 @@ extern const FormatTable image_formats;
 
 /* The word for any of these. */
 const char *image_format_name(int id);
+
+/* The format that stands for `format` in a volume's bytes: an ISO image is made like a raw one. */
+int image_content_format(int format);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "folder.h"
 
+#include "clone-source.h"
 #include "errors.h"
 #include "file-attributes.h"
 #include "folder-make.h"
 #include "image-tool.h"
-#include "probe.h"
 
 #include <errno.h>
 #include <linux/fs.h>
@@ -19,28 +19,6 @@
  * another image goes through qemu-img.
  */
 
-static int content_format(const VolumeSource *source)
-{
-    if (source->pool->schema->volume_formats != &image_formats)
-        return IMAGE_FORMAT_RAW;
-    return folder_content_format(source->volume->target.format);
-}
-
-static bool check_source(const VolumeSource *source, GError **error)
-{
-    VolumeType type = source->volume->type;
-
-    if (type == VOLUME_DIR || type == VOLUME_NETDIR || type == VOLUME_PLOOP)
-        return error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
-                         "volume '%s' is a directory, which has no content to clone",
-                         source->volume->name);
-    if (source->volume->target.encryption.format != ENCRYPTION_NONE)
-        return error_set(error, ERROR_CONFIG_UNSUPPORTED, ORIGIN_STORAGE,
-                         "volume '%s' is encrypted, and its secrets are not available here",
-                         source->volume->name);
-    return true;
-}
-
 static bool has_same_backing(const VolumeDef *spec, const VolumeDef *source)
 {
     return source->has_backing && g_strcmp0(spec->backing.path, source->backing.path) == 0;
@@ -48,7 +26,7 @@ static bool has_same_backing(const VolumeDef *spec, const VolumeDef *source)
 
 static bool check_clone(const VolumeDef *spec, const VolumeSource *source, GError **error)
 {
-    if (!check_source(source, error))
+    if (!clone_source_check(source, error))
         return false;
     if (spec->target.format == IMAGE_FORMAT_DIR)
         return error_set(error, ERROR_CONFIG_UNSUPPORTED, ORIGIN_STORAGE,
@@ -56,23 +34,6 @@ static bool check_clone(const VolumeDef *spec, const VolumeSource *source, GErro
     if (spec->has_backing && spec->backing.path && !has_same_backing(spec, source->volume))
         return error_set(error, ERROR_INTERNAL, ORIGIN_STORAGE,
                          "a different backing store cannot be specified.");
-    return true;
-}
-
-/* The header of a source, whether it has a descriptor or not. */
-static bool probe_source(Io *io, ImageInfo *ret, GError **error)
-{
-    g_autofree guint8 *header = g_malloc(IMAGE_HEADER_SIZE);
-    guint64 size;
-
-    if (!io->ops->size(io, &size, error))
-        return false;
-    if (io->fd >= 0)
-        return image_probe_fd(io->fd, size, ret, error);
-    gssize got = io->ops->read(io, header, IMAGE_HEADER_SIZE, 0, error);
-    if (got < 0)
-        return false;
-    image_probe_buffer(header, (gsize)got, size, ret);
     return true;
 }
 
@@ -102,9 +63,9 @@ static bool wants_other_layout(const Making *making, const ImageInfo *info)
 /* True when the clone is the source's bytes. */
 static bool is_plain_copy(const Making *making, const ImageInfo *info)
 {
-    int in = content_format(making->source);
+    int in = clone_source_format(making->source);
 
-    if (in != folder_content_format(making->spec->target.format))
+    if (in != image_content_format(making->spec->target.format))
         return false;
     if (in == IMAGE_FORMAT_RAW)
         return true;
@@ -116,7 +77,7 @@ static bool is_plain_copy(const Making *making, const ImageInfo *info)
 static bool is_full(const Making *making, guint64 size)
 {
     return making->spec->has_allocation && making->spec->allocation >= size &&
-           folder_content_format(making->spec->target.format) == IMAGE_FORMAT_RAW;
+           image_content_format(making->spec->target.format) == IMAGE_FORMAT_RAW;
 }
 
 /* Files written in place and files copied on write can't share blocks: the clone then becomes what
@@ -190,7 +151,7 @@ static bool fill_by_copy(const Making *making, const ImageInfo *info, GError **e
 
     if (!from->ops->size(from, &length, error))
         return false;
-    if (content_format(making->source) == IMAGE_FORMAT_RAW)
+    if (clone_source_format(making->source) == IMAGE_FORMAT_RAW)
         return copy_bytes(making, length, MAX(making->spec->capacity, length), error);
     if (!copy_bytes(making, length, length, error))
         return false;
@@ -202,7 +163,7 @@ static bool fill_by_copy(const Making *making, const ImageInfo *info, GError **e
 /* What the tool wrote is as large as the source; a wish for more comes on top. */
 static bool grow_converted(const Making *making, guint64 capacity, GError **error)
 {
-    int format = folder_content_format(making->spec->target.format);
+    int format = image_content_format(making->spec->target.format);
     guint64 size = MAX(making->spec->capacity, capacity);
 
     if (format != IMAGE_FORMAT_RAW)
@@ -220,31 +181,10 @@ static bool grow_converted(const Making *making, guint64 capacity, GError **erro
                            making->path);
 }
 
-/* The tool needs a descriptor: what has none is first copied into a file of its own. */
-static bool stage_source(const Making *making, Draft *ret, GError **error)
-{
-    Making staging = *making;
-    guint64 length;
-    Io *from = making->source->io;
-
-    if (!from->ops->size(from, &length, error) ||
-        !draft_create(making->folder->fd, 0600, ret, error))
-        return false;
-    staging.fd = ret->fd;
-    return set_size(&staging, length, error) && copy_data(&staging, length, error);
-}
-
-static bool convert(const Making *making, int from, guint64 capacity, GError **error)
+static bool convert(const Making *making, guint64 capacity, GError **error)
 {
     const VolumeTarget *target = &making->spec->target;
-    int format = folder_content_format(target->format);
-    g_autofree char *folder = g_path_get_dirname(making->source->volume->target.path);
-    ImageToolSource source = {
-        .fd = from,
-        .format = image_format_name(content_format(making->source)),
-        .folder = folder,
-        .capacity = capacity,
-    };
+    int format = image_content_format(target->format);
     QemuImgCreate create = {
         .format = image_format_name(format),
         .compat = target->compat,
@@ -252,37 +192,35 @@ static bool convert(const Making *making, int from, guint64 capacity, GError **e
         .features = target->features,
         .preallocation = folder_preallocation(making->spec, making->flags),
     };
+    autodraft Draft staging = DRAFT_INIT;
 
     if (format == IMAGE_FORMAT_QCOW2 && !create.compat)
         create.compat = "1.1";
-    return image_tool_convert(making->op, &source, making->fd, &create, error) &&
+    if (making->source->io->fd < 0 && !draft_create(making->folder->fd, 0600, &staging, error))
+        return false;
+    return clone_source_convert(making->source, staging.fd, capacity, &create, making->fd,
+                                making->op, error) &&
            grow_converted(making, capacity, error);
 }
 
 static bool fill_by_convert(const Making *making, const ImageInfo *info, GError **error)
 {
-    Io *from = making->source->io;
-    guint64 capacity = info->capacity;
-    autodraft Draft staged = DRAFT_INIT;
+    guint64 capacity;
 
     if (making->flags & VOLUME_CREATE_REFLINK)
         return refuse_sharing(making, EOPNOTSUPP, error);
-    if (content_format(making->source) == IMAGE_FORMAT_RAW || !capacity)
-        if (!from->ops->size(from, &capacity, error))
-            return false;
+    if (!clone_source_capacity(making->source, info, &capacity, error))
+        return false;
     if (is_full(making, capacity) && !file_check_space(making->fd, capacity, error))
         return false;
-    if (from->fd >= 0)
-        return convert(making, from->fd, capacity, error);
-    return stage_source(making, &staged, error) && convert(making, staged.fd, capacity, error);
+    return convert(making, capacity, error);
 }
 
 static bool fill_clone(const Making *making, GError **error)
 {
     g_auto(ImageInfo) info = {0};
 
-    if (content_format(making->source) != IMAGE_FORMAT_RAW &&
-        !probe_source(making->source->io, &info, error))
+    if (!clone_source_probe(making->source, &info, error))
         return false;
     return is_plain_copy(making, &info) ? fill_by_copy(making, &info, error)
                                         : fill_by_convert(making, &info, error);

@@ -68,11 +68,11 @@ static bool find_backing(const Making *making, Backing *ret, GError **error)
 
     *ret = (Backing){
         .path = g_strdup(local ? local : given->path),
-        .format = folder_content_format(given->format),
+        .format = image_content_format(given->format),
     };
     if (local && !inspect_backing(ret, making, error))
         return false;
-    ret->format = folder_content_format(ret->format);
+    ret->format = image_content_format(ret->format);
     if (ret->capacity || making->spec->capacity)
         return true;
     return error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_STORAGE,
@@ -159,7 +159,7 @@ bool folder_volume_create(const PoolDef *pool, Operation *op, const VolumeDef *s
         .spec = spec,
         .flags = flags,
         .op = op,
-        .fill = folder_filler(folder_content_format(spec->target.format)),
+        .fill = folder_filler(image_content_format(spec->target.format)),
     };
 
     return folder_make(&making, ret, error);

@@ -9,11 +9,6 @@
 
 #define MODE_DEFAULT 0600
 
-int folder_content_format(int format)
-{
-    return format == IMAGE_FORMAT_ISO || format == IMAGE_FORMAT_NONE ? IMAGE_FORMAT_RAW : format;
-}
-
 const char *folder_preallocation(const VolumeDef *spec, guint flags)
 {
     if (!(flags & VOLUME_CREATE_PREALLOC_METADATA))
@@ -79,7 +74,7 @@ static bool check_qcow2(const Making *making, GError **error)
 bool folder_check_spec(const Making *making, GError **error)
 {
     const VolumeDef *spec = making->spec;
-    int format = folder_content_format(spec->target.format);
+    int format = image_content_format(spec->target.format);
 
     if (spec->target.encryption.format != ENCRYPTION_NONE)
         return refuse(error, ERROR_CONFIG_UNSUPPORTED,
@@ -114,7 +109,7 @@ static bool check_is_new(const Making *making, GError **error)
 /* Only a raw file insists; other images may be written in any way. */
 static bool set_nocow(const Making *making, GError **error)
 {
-    bool strict = folder_content_format(making->spec->target.format) == IMAGE_FORMAT_RAW;
+    bool strict = image_content_format(making->spec->target.format) == IMAGE_FORMAT_RAW;
 
     if (!making->spec->target.nocow)
         return true;

@@ -28,9 +28,6 @@ struct Making {
  * The formats that can be made pass. */
 bool folder_check_spec(const Making *making, GError **error);
 
-/* The format that stands for `format` in a file's bytes: an ISO image is made like a raw one. */
-int folder_content_format(int format);
-
 /* What makes a fresh volume of a content format; NULL for formats that can't be made. */
 FillFunc folder_filler(int format);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "folder.h"
 
+#include "content-wipe.h"
 #include "errors.h"
 #include "file-attributes.h"
 #include "folder-make.h"
@@ -12,8 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define WIPE_CHUNK (1024 * 1024)
 
 static bool open_failed(const char *path, int errnum, GError **error)
 {
@@ -165,7 +164,7 @@ static bool resize_raw(const Content *content, guint64 capacity, guint flags, GE
 static bool check_resize(const VolumeDef *volume, guint flags, GError **error)
 {
     bool encrypted = volume->target.encryption.format != ENCRYPTION_NONE;
-    bool raw = folder_content_format(volume->target.format) == IMAGE_FORMAT_RAW;
+    bool raw = image_content_format(volume->target.format) == IMAGE_FORMAT_RAW;
 
     if ((flags & VOLUME_RESIZE_ALLOCATE) && !raw)
         return error_set(error, ERROR_OPERATION_UNSUPPORTED, ORIGIN_STORAGE,
@@ -184,7 +183,7 @@ bool folder_volume_resize(const PoolDef *pool, Operation *op, const VolumeDef *v
                           guint64 capacity, guint flags, GError **error)
 {
     autocontent Content content = CONTENT_INIT;
-    int format = folder_content_format(volume->target.format);
+    int format = image_content_format(volume->target.format);
 
     if (!check_resize(volume, flags, error) ||
         !content_open(pool, volume, VOLUME_WRITE, op, &content, error))
@@ -195,90 +194,13 @@ bool folder_volume_resize(const PoolDef *pool, Operation *op, const VolumeDef *v
                              capacity, flags & VOLUME_RESIZE_SHRINK, error);
 }
 
-static bool is_sparse(const struct stat *st)
-{
-    return S_ISREG(st->st_mode) && st->st_blocks * 512 < st->st_size;
-}
-
-static bool punch(const Content *content)
-{
-    return fallocate(content->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-                     content->stat.st_size) == 0;
-}
-
-/* Gives the data up at once. A hole keeps the size throughout, where the file system has holes. */
-static bool empty_sparse(const Content *content, GError **error)
-{
-    if (punch(content))
-        return flush(content, error);
-    return set_size(content, 0, error) &&
-           set_size(content, (guint64)content->stat.st_size, error) && flush(content, error);
-}
-
-/* Writes, for a range that is merely marked as zero leaves the old data on the disk. */
-static bool overwrite(const Content *content, GError **error)
-{
-    g_autofree guint8 *zeros = g_malloc0(WIPE_CHUNK);
-    off_t end = lseek(content->fd, 0, SEEK_END);
-    guint64 size = (guint64)end;
-
-    if (end < 0)
-        return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot find the size of '%s'",
-                               content->path);
-    for (guint64 done = 0; done < size;) {
-        gsize chunk = MIN(size - done, WIPE_CHUNK);
-        if (!operation_check(content->op, error))
-            return false;
-        if (!fd_write_at(content->fd, zeros, chunk, done))
-            return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write zeros to '%s'",
-                                   content->path);
-        done += chunk;
-        operation_set_progress(content->op, done, size);
-    }
-    return flush(content, error);
-}
-
-static bool wipe_zero(const Content *content, GError **error)
-{
-    return is_sparse(&content->stat) ? empty_sparse(content, error) : overwrite(content, error);
-}
-
-static bool wipe_trim(const Content *content, GError **error)
-{
-    if (content->stat.st_size == 0 || punch(content))
-        return flush(content, error);
-    if (errno == EOPNOTSUPP)
-        return error_set(error, ERROR_OPERATION_UNSUPPORTED, ORIGIN_STORAGE,
-                         "the file system of '%s' can't discard a part of a file", content->path);
-    return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot discard the content of '%s'",
-                           content->path);
-}
-
-/* The tool gets the descriptor. It fills a file's last block up, so the size is put right again. */
-static bool wipe_by_scrub(const Content *content, WipeAlgorithm algorithm, GError **error)
-{
-    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", content->fd);
-    const char *argv[] = {"scrub", "-f", "-p", wipe_algorithm_name(algorithm), path, NULL};
-    Command command = {.argv = argv, .pass_fds = &content->fd, .n_pass_fds = 1};
-    bool ok = command_run_ok(content->op, &command, NULL, error);
-
-    if (S_ISREG(content->stat.st_mode) &&
-        !set_size(content, (guint64)content->stat.st_size, ok ? error : NULL))
-        return false;
-    return ok;
-}
-
 bool folder_volume_wipe(const PoolDef *pool, Operation *op, const VolumeDef *volume,
                         WipeAlgorithm algorithm, GError **error)
 {
     autocontent Content content = CONTENT_INIT;
 
-    if (!content_open(pool, volume, VOLUME_WRITE, op, &content, error))
-        return false;
-    if (algorithm == WIPE_ZERO)
-        return wipe_zero(&content, error);
-    return algorithm == WIPE_TRIM ? wipe_trim(&content, error)
-                                  : wipe_by_scrub(&content, algorithm, error);
+    return content_open(pool, volume, VOLUME_WRITE, op, &content, error) &&
+           content_wipe(content.fd, content.path, algorithm, op, error);
 }
 
 /* A folder that is a volume goes as a whole: it becomes a draft first, so that one that is half
