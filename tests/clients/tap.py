@@ -29,8 +29,8 @@ class Tap:
                 print(f"# {line}")
         else:
             print(f"ok {self.number} - {name}")
-            if note:
-                print(f"# {note}")
+            for line in (note or "").splitlines():
+                print(f"# {line}")
         sys.stdout.flush()
 
     def finish(self):
