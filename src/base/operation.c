@@ -9,6 +9,7 @@
 #include "command.h"
 #include "errors.h"
 #include "fd.h"
+#include "priority.h"
 
 struct Operation {
     gatomicrefcount refs;
@@ -70,6 +71,7 @@ gint64 operation_deadline(Operation *op)
 
 bool operation_check(Operation *op, GError **error)
 {
+    priority_give_way();
     if (operation_is_cancelled(op))
         return error_set(error, ERROR_ABORTED, ORIGIN_STORAGE, "cancelled on request");
     if (operation_deadline(op) != OPERATION_NO_DEADLINE &&

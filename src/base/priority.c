@@ -9,6 +9,7 @@
 
 #define NICENESS 5
 #define TURN     100000 /* nanoseconds, the least that the kernel takes */
+#define WORK_RUN 200    /* microseconds */
 
 /* The kernel's struct sched_attr in its first form. Since Linux 6.12 `runtime` of an ordinary
  * thread is the length of its turn: one with a short turn needn't wait for the end of others', and
@@ -43,4 +44,14 @@ void priority_answer(void)
 void priority_work(void)
 {
     set_priority(SCHED_BATCH, NICENESS);
+}
+
+void priority_give_way(void)
+{
+    static _Thread_local gint64 since;
+
+    if (g_get_monotonic_time() - since < WORK_RUN)
+        return;
+    sched_yield();
+    since = g_get_monotonic_time();
 }

@@ -9,3 +9,8 @@ void priority_answer(void);
 
 /* For a thread that works for long: others come first when processors are short. */
 void priority_work(void);
+
+/* Lets others have the processor, if any wait for it and the thread has run for a while: one that
+ * wakes up just after it had its turn would else wait for the kernel's next tick, 4 ms or more.
+ * Steps of long work call it, by way of operation_check(). */
+void priority_give_way(void);

@@ -14,8 +14,8 @@
 struct Pulse {
     Engine *engine;
     pthread_t thread;
-    pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t wake;
+    GMutex lock; /* guards what follows */
+    GCond wake;
     bool sleeping; /* nothing runs: wait until something does */
     bool stopping;
     guint asking; /* threads that ask a pool's storage */
@@ -45,9 +45,9 @@ static gint64 note_answer(Pool *pool)
 /* Then the workers may be gone. */
 static bool is_stopping(Pulse *pulse)
 {
-    pthread_mutex_lock(&pulse->lock);
+    g_mutex_lock(&pulse->lock);
     bool stopping = pulse->stopping;
-    pthread_mutex_unlock(&pulse->lock);
+    g_mutex_unlock(&pulse->lock);
     return stopping;
 }
 
@@ -66,10 +66,10 @@ static void *ask(void *data)
         set_silent(pool, false);
         pool_look_again(pool);
     }
-    pthread_mutex_lock(&engine->pulse->lock);
+    g_mutex_lock(&engine->pulse->lock);
     engine->pulse->asking--;
-    pthread_cond_broadcast(&engine->pulse->wake);
-    pthread_mutex_unlock(&engine->pulse->lock);
+    g_cond_broadcast(&engine->pulse->wake);
+    g_mutex_unlock(&engine->pulse->lock);
     return NULL;
 }
 
@@ -88,16 +88,16 @@ static bool start_thread(Pool *pool)
 
 static void start_asking(Pulse *pulse, Pool *pool)
 {
-    pthread_mutex_lock(&pulse->lock);
+    g_mutex_lock(&pulse->lock);
     pulse->asking++;
-    pthread_mutex_unlock(&pulse->lock);
+    g_mutex_unlock(&pulse->lock);
     if (start_thread(pool_ref(pool)))
         return;
     note_answer(pool); /* no thread: that says nothing about the storage */
     pool_unref(pool);
-    pthread_mutex_lock(&pulse->lock);
+    g_mutex_lock(&pulse->lock);
     pulse->asking--;
-    pthread_mutex_unlock(&pulse->lock);
+    g_mutex_unlock(&pulse->lock);
 }
 
 typedef enum Finding { ALL_RIGHT, TO_BE_ASKED, FELL_SILENT, STILL_SILENT } Finding;
@@ -176,35 +176,34 @@ static bool examine_all(Pulse *pulse)
 static void wait_a_while(Pulse *pulse)
 {
     gint64 until = g_get_monotonic_time() + LOOK_INTERVAL;
-    struct timespec end = {until / G_USEC_PER_SEC, until % G_USEC_PER_SEC * 1000};
-    int status = 0;
+    bool in_time = true;
 
-    while (!pulse->stopping && status == 0)
-        status = pthread_cond_timedwait(&pulse->wake, &pulse->lock, &end);
+    while (!pulse->stopping && in_time)
+        in_time = g_cond_wait_until(&pulse->wake, &pulse->lock, until);
 }
 
 static void wait_for_work(Pulse *pulse)
 {
     while (!pulse->stopping && __atomic_load_n(&pulse->sleeping, __ATOMIC_SEQ_CST))
-        pthread_cond_wait(&pulse->wake, &pulse->lock);
+        g_cond_wait(&pulse->wake, &pulse->lock);
 }
 
 static void *run_thread(void *data)
 {
     Pulse *pulse = data;
 
-    pthread_mutex_lock(&pulse->lock);
+    g_mutex_lock(&pulse->lock);
     while (!pulse->stopping) {
         wait_a_while(pulse);
         /* Before looking: what comes after that wakes us. */
         __atomic_store_n(&pulse->sleeping, true, __ATOMIC_SEQ_CST);
-        pthread_mutex_unlock(&pulse->lock);
+        g_mutex_unlock(&pulse->lock);
         bool busy = examine_all(pulse);
-        pthread_mutex_lock(&pulse->lock);
+        g_mutex_lock(&pulse->lock);
         if (!busy)
             wait_for_work(pulse);
     }
-    pthread_mutex_unlock(&pulse->lock);
+    g_mutex_unlock(&pulse->lock);
     return NULL;
 }
 
@@ -213,9 +212,9 @@ void pulse_wake(Pulse *pulse)
     if (!__atomic_load_n(&pulse->sleeping, __ATOMIC_SEQ_CST) ||
         !__atomic_exchange_n(&pulse->sleeping, false, __ATOMIC_SEQ_CST))
         return;
-    pthread_mutex_lock(&pulse->lock);
-    pthread_cond_broadcast(&pulse->wake);
-    pthread_mutex_unlock(&pulse->lock);
+    g_mutex_lock(&pulse->lock);
+    g_cond_broadcast(&pulse->wake);
+    g_mutex_unlock(&pulse->lock);
 }
 
 /* ---- interface ---- */
@@ -223,14 +222,10 @@ void pulse_wake(Pulse *pulse)
 Pulse *pulse_new(Engine *engine)
 {
     Pulse *pulse = g_new0(Pulse, 1);
-    pthread_condattr_t attributes;
 
     pulse->engine = engine;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_mutex_init(&pulse->lock, NULL);
-    pthread_cond_init(&pulse->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    g_mutex_init(&pulse->lock);
+    g_cond_init(&pulse->wake);
     pulse->sleeping = true;
     int status = pthread_create(&pulse->thread, NULL, run_thread, pulse);
     if (status != 0)
@@ -242,30 +237,29 @@ Pulse *pulse_new(Engine *engine)
 static bool wait_for_answers(Pulse *pulse)
 {
     gint64 until = g_get_monotonic_time() + G_TIME_SPAN_SECOND;
-    struct timespec end = {until / G_USEC_PER_SEC, until % G_USEC_PER_SEC * 1000};
-    int status = 0;
+    bool in_time = true;
 
-    while (pulse->asking > 0 && status == 0)
-        status = pthread_cond_timedwait(&pulse->wake, &pulse->lock, &end);
+    while (pulse->asking > 0 && in_time)
+        in_time = g_cond_wait_until(&pulse->wake, &pulse->lock, until);
     return pulse->asking == 0;
 }
 
 bool pulse_stop(Pulse *pulse)
 {
-    pthread_mutex_lock(&pulse->lock);
+    g_mutex_lock(&pulse->lock);
     pulse->stopping = true;
-    pthread_cond_broadcast(&pulse->wake);
-    pthread_mutex_unlock(&pulse->lock);
+    g_cond_broadcast(&pulse->wake);
+    g_mutex_unlock(&pulse->lock);
     pthread_join(pulse->thread, NULL);
-    pthread_mutex_lock(&pulse->lock);
+    g_mutex_lock(&pulse->lock);
     bool all_answered = wait_for_answers(pulse);
-    pthread_mutex_unlock(&pulse->lock);
+    g_mutex_unlock(&pulse->lock);
     return all_answered;
 }
 
 void pulse_free(Pulse *pulse)
 {
-    pthread_mutex_destroy(&pulse->lock);
-    pthread_cond_destroy(&pulse->wake);
+    g_mutex_clear(&pulse->lock);
+    g_cond_clear(&pulse->wake);
     g_free(pulse);
 }

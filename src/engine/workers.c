@@ -2,8 +2,6 @@
 #include "workers.h"
 
 #include <pthread.h>
-#include <string.h>
-#include <time.h>
 
 #include "log.h"
 #include "priority.h"
@@ -30,10 +28,12 @@ typedef struct Lane {
     GList ready; /* its place in Workers.ready: may start work, waits for its turn */
 } Lane;
 
+/* The condition is GLib's: to signal a pthread_cond_t may wait for threads that were signalled
+ * before and haven't got a processor since, and it is the loop that signals. */
 struct Workers {
-    pthread_mutex_t lock;
-    pthread_cond_t wake;  /* an idle thread shall look */
-    pthread_cond_t ended; /* a thread has ended */
+    GMutex lock;
+    GCond wake;  /* an idle thread shall look */
+    GCond ended; /* a thread has ended */
     guint max_threads, max_per_key;
     GHashTable *lanes; /* key → Lane */
     GQueue ready;      /* of Lane, taking turns */
@@ -47,14 +47,10 @@ struct Workers {
 Workers *workers_new(guint max_threads, guint max_per_key)
 {
     Workers *workers = g_new0(Workers, 1);
-    pthread_condattr_t attributes;
 
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_mutex_init(&workers->lock, NULL);
-    pthread_cond_init(&workers->wake, &attributes);
-    pthread_cond_init(&workers->ended, &attributes);
-    pthread_condattr_destroy(&attributes);
+    g_mutex_init(&workers->lock);
+    g_cond_init(&workers->wake);
+    g_cond_init(&workers->ended);
     workers->max_threads = MAX(max_threads, 1);
     workers->max_per_key = MAX(max_per_key, 1);
     workers->lanes = g_hash_table_new(NULL, NULL);
@@ -77,9 +73,9 @@ static void workers_free(Workers *workers)
     while (g_hash_table_iter_next(&iter, NULL, &lane))
         lane_free(lane);
     g_hash_table_unref(workers->lanes);
-    pthread_cond_destroy(&workers->wake);
-    pthread_cond_destroy(&workers->ended);
-    pthread_mutex_destroy(&workers->lock);
+    g_cond_clear(&workers->wake);
+    g_cond_clear(&workers->ended);
+    g_mutex_clear(&workers->lock);
     g_free(workers);
 }
 
@@ -134,16 +130,13 @@ static Work *take_work(Workers *workers, Lane **ret_lane)
 /* Sleeps until woken, with the lock given back meanwhile. False after the idle time. */
 static bool wait_for_work(Workers *workers)
 {
-    struct timespec until;
-    int status;
+    gint64 until = g_get_monotonic_time() + IDLE_SECONDS * G_USEC_PER_SEC;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += IDLE_SECONDS;
     workers->idle++;
-    status = pthread_cond_timedwait(&workers->wake, &workers->lock, &until);
+    bool was_woken = g_cond_wait_until(&workers->wake, &workers->lock, until);
     workers->idle--;
     workers->is_looking = false;
-    return status == 0;
+    return was_woken;
 }
 
 static void wake_thread(Workers *workers);
@@ -151,10 +144,10 @@ static void wake_thread(Workers *workers);
 static void run_work(Workers *workers, Work *work, Lane *lane)
 {
     wake_thread(workers);
-    pthread_mutex_unlock(&workers->lock);
+    g_mutex_unlock(&workers->lock);
     work->func(work->data);
     g_free(work);
-    pthread_mutex_lock(&workers->lock);
+    g_mutex_lock(&workers->lock);
     lane->running--;
     workers->written_off -= lane->is_hung;
     settle_lane(workers, lane);
@@ -167,7 +160,7 @@ static void *run_thread(void *data)
     Lane *lane;
 
     priority_work();
-    pthread_mutex_lock(&workers->lock);
+    g_mutex_lock(&workers->lock);
     workers->is_looking = false;
     for (;;) {
         Work *work = take_work(workers, &lane);
@@ -181,8 +174,8 @@ static void *run_thread(void *data)
         }
     }
     bool is_last = --workers->threads == 0 && workers->abandoned;
-    pthread_cond_broadcast(&workers->ended);
-    pthread_mutex_unlock(&workers->lock);
+    g_cond_broadcast(&workers->ended);
+    g_mutex_unlock(&workers->lock);
     if (is_last)
         workers_free(workers);
     return NULL;
@@ -211,7 +204,7 @@ static void wake_thread(Workers *workers)
         return;
     if (workers->idle > 0) {
         workers->is_looking = true;
-        pthread_cond_signal(&workers->wake);
+        g_cond_signal(&workers->wake);
         return;
     }
     if (workers->threads - workers->written_off >= workers->max_threads ||
@@ -234,7 +227,7 @@ void workers_run(Workers *workers, gconstpointer key, WorkFunc func, void *data)
     Work *work = g_new(Work, 1);
 
     *work = (Work){func, data};
-    pthread_mutex_lock(&workers->lock);
+    g_mutex_lock(&workers->lock);
     if (workers->abandoned) {
         g_free(work);
     } else {
@@ -243,12 +236,12 @@ void workers_run(Workers *workers, gconstpointer key, WorkFunc func, void *data)
         settle_lane(workers, lane);
         wake_thread(workers);
     }
-    pthread_mutex_unlock(&workers->lock);
+    g_mutex_unlock(&workers->lock);
 }
 
 void workers_write_off(Workers *workers, gconstpointer key, bool hung)
 {
-    pthread_mutex_lock(&workers->lock);
+    g_mutex_lock(&workers->lock);
     Lane *lane = g_hash_table_lookup(workers->lanes, key);
     if (lane && lane->is_hung != hung) {
         lane->is_hung = hung;
@@ -257,9 +250,9 @@ void workers_write_off(Workers *workers, gconstpointer key, bool hung)
         else
             workers->written_off -= lane->running;
         wake_thread(workers);
-        pthread_cond_broadcast(&workers->ended);
+        g_cond_broadcast(&workers->ended);
     }
-    pthread_mutex_unlock(&workers->lock);
+    g_mutex_unlock(&workers->lock);
 }
 
 void workers_busy_keys(Workers *workers, GHashTable *ret)
@@ -267,26 +260,12 @@ void workers_busy_keys(Workers *workers, GHashTable *ret)
     GHashTableIter iter;
     void *lane;
 
-    pthread_mutex_lock(&workers->lock);
+    g_mutex_lock(&workers->lock);
     g_hash_table_iter_init(&iter, workers->lanes);
     while (g_hash_table_iter_next(&iter, NULL, &lane))
         if (((Lane *)lane)->running > 0)
             g_hash_table_add(ret, (gpointer)((Lane *)lane)->key);
-    pthread_mutex_unlock(&workers->lock);
-}
-
-static struct timespec time_after(gint64 timeout)
-{
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout / G_USEC_PER_SEC;
-    until.tv_nsec += timeout % G_USEC_PER_SEC * 1000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    return until;
+    g_mutex_unlock(&workers->lock);
 }
 
 /* Forgets what hasn't started. With the lock held. */
@@ -305,21 +284,21 @@ static void drop_queued(Workers *workers)
 
 bool workers_stop(Workers *workers, gint64 timeout)
 {
-    struct timespec until = time_after(timeout);
-    int status = 0;
+    gint64 until = g_get_monotonic_time() + timeout;
+    bool in_time = true;
 
-    pthread_mutex_lock(&workers->lock);
+    g_mutex_lock(&workers->lock);
     workers->stopping = true;
-    pthread_cond_broadcast(&workers->wake);
+    g_cond_broadcast(&workers->wake);
     wake_thread(workers);
-    while (workers->threads > workers->written_off && status == 0)
-        status = pthread_cond_timedwait(&workers->ended, &workers->lock, &until);
+    while (workers->threads > workers->written_off && in_time)
+        in_time = g_cond_wait_until(&workers->ended, &workers->lock, until);
     bool all_ended = workers->threads == 0;
     if (!all_ended) {
         workers->abandoned = true;
         drop_queued(workers);
     }
-    pthread_mutex_unlock(&workers->lock);
+    g_mutex_unlock(&workers->lock);
     if (all_ended)
         workers_free(workers);
     return all_ended;

@@ -2,6 +2,10 @@
 #include "core.h"
 #include "session.h"
 
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #define DEFAULT_CLIENTS            5000
 #define DEFAULT_CLIENT_REQUESTS    5
 #define DEFAULT_QUEUED             (64u << 20)
@@ -60,6 +64,9 @@ Core *core_new(Engine *engine, const ServerConfig *config)
     g_mutex_init(&core->lock);
     g_cond_init(&core->changed);
     g_queue_init(&core->letters);
+    core->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (core->bell < 0)
+        g_error("no event descriptor can be made: %s", g_strerror(errno));
     core->working = g_hash_table_new(NULL, NULL);
     core->engine = engine;
     core->config = with_defaults(config);
@@ -81,45 +88,55 @@ void core_unref(Core *core)
     g_hash_table_unref(core->working);
     g_mutex_clear(&core->lock);
     g_cond_clear(&core->changed);
+    close(core->bell);
     g_free(core);
 }
 
 /* ---- letters ---- */
 
-static bool put_letter(Core *core, Letter *letter)
+/* `*ret_first`: the loop doesn't know yet that there are letters. */
+static bool put_letter(Core *core, Letter *letter, bool *ret_first)
 {
     g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&core->lock);
 
-    if (!core->source)
+    if (core->shut)
         return false;
+    *ret_first = g_queue_is_empty(&core->letters);
     g_queue_push_tail(&core->letters, letter);
-    g_source_set_ready_time(core->source, 0);
     return true;
 }
 
 void core_post(Core *core, LetterFunc deliver, void *data, GDestroyNotify drop)
 {
     Letter *letter = g_new(Letter, 1);
+    bool is_first;
 
     *letter = (Letter){deliver, data, drop};
-    if (put_letter(core, letter))
-        return;
-    drop(data);
-    g_free(letter);
+    if (!put_letter(core, letter, &is_first)) {
+        drop(data);
+        g_free(letter);
+    } else if (is_first) {
+        (void)eventfd_write(core->bell, 1);
+    }
 }
 
-static Letter *take_letter(Core *core)
+static GQueue take_letters(Core *core)
 {
     g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&core->lock);
+    GQueue taken = core->letters;
 
-    return g_queue_pop_head(&core->letters);
+    g_queue_init(&core->letters);
+    return taken;
 }
 
 void core_deliver(Core *core, Server *server)
 {
+    eventfd_t rung;
     Letter *letter;
 
-    while ((letter = take_letter(core))) {
+    (void)eventfd_read(core->bell, &rung);
+    GQueue letters = take_letters(core);
+    while ((letter = g_queue_pop_head(&letters))) {
         letter->deliver(server, letter->data);
         g_free(letter);
     }
@@ -261,10 +278,11 @@ void core_shut(Core *core, gint64 timeout)
     Letter *letter;
 
     g_mutex_lock(&core->lock);
-    g_clear_pointer(&core->source, g_source_unref);
+    core->shut = true;
     wait_for_workers(core, timeout);
     g_mutex_unlock(&core->lock);
-    while ((letter = take_letter(core))) {
+    GQueue letters = take_letters(core);
+    while ((letter = g_queue_pop_head(&letters))) {
         letter->drop(letter->data);
         g_free(letter);
     }

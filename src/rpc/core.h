@@ -14,11 +14,12 @@ struct Core {
     ServerConfig config;  /* defaults filled in; fixed */
     guint64 last_request; /* the loop's own */
     bool draining;        /* likewise: nothing new is begun */
+    int bell; /* eventfd that is rung when letters come: it needs no lock that the loop takes */
 
     GMutex lock; /* guards what follows */
     GCond changed;
     GQueue letters;
-    GSource *source;      /* wakes the loop; NULL once the server is gone */
+    bool shut;            /* the server is gone: no letter is taken */
     GThreadPool *waiters; /* threads that wait for others: polkit, SASL's password stores */
     GHashTable *working;  /* Call: those that are with workers */
     guint streams;        /* that are with workers */
@@ -35,7 +36,7 @@ void core_unref(Core *core);
  * server is gone. Thread-safe. */
 void core_post(Core *core, LetterFunc deliver, void *data, GDestroyNotify drop);
 
-/* Runs what was posted. */
+/* Runs what was posted, after the bell was rung. */
 void core_deliver(Core *core, Server *server);
 
 /* Gives the call to a worker, of this share of the pool's; it comes back by session_call_done().

@@ -408,27 +408,17 @@ void server_set_tls(Server *server, TlsContext *tls)
 
 /* ---- the server ---- */
 
-typedef struct LetterSource {
-    GSource source;
-    Server *server;
-} LetterSource;
-
-static gboolean letters_came(GSource *source, GSourceFunc callback, void *data)
+static gboolean letters_came(int bell, GIOCondition condition, void *server)
 {
-    Server *server = ((LetterSource *)source)->server;
-
-    g_source_set_ready_time(source, -1);
-    core_deliver(server->core, server);
+    core_deliver(((Server *)server)->core, server);
     return G_SOURCE_CONTINUE;
 }
 
-static GSourceFuncs letter_source_funcs = {.dispatch = letters_came};
-
 static GSource *new_letter_source(Server *server)
 {
-    GSource *source = g_source_new(&letter_source_funcs, sizeof(LetterSource));
+    GSource *source = g_unix_fd_source_new(server->core->bell, G_IO_IN);
 
-    ((LetterSource *)source)->server = server;
+    g_source_set_callback(source, G_SOURCE_FUNC(letters_came), server, NULL);
     g_source_attach(source, server->core->config.context);
     return source;
 }
@@ -442,7 +432,6 @@ Server *server_new(Engine *engine, const ServerConfig *config)
     server->sessions = g_hash_table_new(NULL, NULL);
     server->listeners = g_ptr_array_new_with_free_func(listener_free);
     server->letters = new_letter_source(server);
-    server->core->source = g_source_ref(server->letters);
     server->listener_id = engine_add_listener(engine, on_event, server->core);
     return server;
 }
