@@ -42,6 +42,15 @@ typedef enum BackendFlag {
     BACKEND_NO_FORMAT = 1 << 1,
     /* start, stop and is_up have nothing to do outside the daemon. */
     BACKEND_ALWAYS_UP = 1 << 2,
+    /* Paths of volumes are target_path/name: a look-up by path that misses asks volume_stat. What
+     * BACKEND_FOLDER implies. */
+    BACKEND_NAMED_PATHS = 1 << 3,
+    /* All that a volume takes of the pool is in its extents: when one comes, goes or changes, the
+     * pool's sizes follow from them, and `space` need not be asked. */
+    BACKEND_SPACE_BY_EXTENTS = 1 << 4,
+    /* Volumes are allocated as they are long: shrinking one below its allocation is what shrinking
+     * means. Elsewhere that is refused, as data would be lost. */
+    BACKEND_SHRINKS_ALLOCATED = 1 << 5,
 } BackendFlag;
 
 typedef enum BuildFlag { /* libvirt's virStoragePoolBuildFlags */
@@ -112,6 +121,8 @@ struct Scan {
     void (*set_space)(Scan *scan, const PoolSpace *space, const Permissions *permissions);
     /* Free extents of the pool's device, for types that show them. */
     void (*set_free_extents)(Scan *scan, const FreeExtent *extents, guint count);
+    /* The stores of thin volumes, for types that have them (POOL_THIN_POOLS). */
+    void (*set_thin_pools)(Scan *scan, const ThinPool *thin_pools, guint count);
 };
 
 /* The source of a clone: its definition, and its content opened by the backend it belongs to. */
@@ -167,6 +178,10 @@ typedef struct Backend {
     /* Volume. */
     bool (*volume_stat)(const PoolDef *pool, Operation *op, const char *name, VolumeState *ret,
                         GError **error);
+    /* The same for a volume that is listed, where that can be had for less than by volume_stat:
+     * what others seldom change may be taken from `known`. NULL: volume_stat is asked. */
+    bool (*volume_restat)(const PoolDef *pool, Operation *op, const VolumeDef *known,
+                          VolumeState *ret, GError **error);
     bool (*volume_create)(const PoolDef *pool, Operation *op, const VolumeDef *spec, guint flags,
                           VolumeState *ret, GError **error);
     bool (*volume_clone)(const PoolDef *pool, Operation *op, const VolumeDef *spec,

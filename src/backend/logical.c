@@ -21,7 +21,8 @@ const Backend backend_logical = {
             .list_flag = 1 << 9,
             .host_rank = 3,
             .takes = SOURCE_DEVICE | SOURCE_NAME,
-            .flags = POOL_HAS_TARGET | POOL_NAME_FROM_SOURCE | POOL_VOLUME_NEEDS_CAPACITY,
+            .flags = POOL_HAS_TARGET | POOL_NAME_FROM_SOURCE | POOL_VOLUME_NEEDS_CAPACITY |
+                     POOL_THIN_POOLS,
             .target_prefix = "/dev/",
             .source_formats = &formats,
         },

@@ -119,6 +119,12 @@ bool call_volume_stat(const PoolView *pool, Operation *op, const char *name, Vol
     return CALL_VOLUME(volume_stat, name, name, ret);
 }
 
+bool call_volume_restat(const PoolView *pool, Operation *op, const VolumeDef *known,
+                        VolumeState *ret, GError **error)
+{
+    return CALL_VOLUME(volume_restat, known->name, known, ret);
+}
+
 bool call_volume_create(const PoolView *pool, Operation *op, const VolumeDef *spec, guint flags,
                         VolumeState *ret, GError **error)
 {

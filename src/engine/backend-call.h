@@ -29,6 +29,9 @@ bool call_discover(Engine *engine, const Backend *backend, const PoolSource *hin
 /* Absent: ERROR_NO_VOLUME, as nothing is known but what is listed. */
 bool call_volume_stat(const PoolView *pool, Operation *op, const char *name, VolumeState *ret,
                       GError **error);
+/* Of types that have it. */
+bool call_volume_restat(const PoolView *pool, Operation *op, const VolumeDef *known,
+                        VolumeState *ret, GError **error);
 bool call_volume_create(const PoolView *pool, Operation *op, const VolumeDef *spec, guint flags,
                         VolumeState *ret, GError **error);
 bool call_volume_clone(const PoolView *pool, Operation *op, const VolumeDef *spec,

@@ -110,11 +110,25 @@ static void scan_set_free_extents(Scan *scan, const FreeExtent *extents, guint c
     pthread_mutex_unlock(&collector->lock);
 }
 
+static void scan_set_thin_pools(Scan *scan, const ThinPool *thin_pools, guint count)
+{
+    Collector *collector = from_scan(scan);
+    ScanResult *result = &collector->result;
+
+    pthread_mutex_lock(&collector->lock);
+    thin_pools_free(result->thin_pools, result->n_thin_pools);
+    result->has_thin_pools = true;
+    result->thin_pools = thin_pools_copy(thin_pools, count);
+    result->n_thin_pools = count;
+    pthread_mutex_unlock(&collector->lock);
+}
+
 Collector *collector_new(const char *target_path, Inventory *previous)
 {
     Collector *collector = g_aligned_alloc0(1, sizeof *collector, _Alignof(Collector));
 
-    collector->scan = (Scan){scan_keep, scan_add, scan_set_space, scan_set_free_extents};
+    collector->scan =
+        (Scan){scan_keep, scan_add, scan_set_space, scan_set_free_extents, scan_set_thin_pools};
     collector->target_path = g_strdup(target_path);
     if (previous && g_strcmp0(inventory_target_path(previous), target_path) == 0)
         collector->previous = inventory_ref(previous);
@@ -211,5 +225,6 @@ void scan_result_clear(ScanResult *result)
     inventory_unref(result->inventory);
     g_free(result->permissions.label);
     g_free(result->free_extents);
+    thin_pools_free(result->thin_pools, result->n_thin_pools);
     *result = (ScanResult){.permissions = PERMISSIONS_INIT};
 }

@@ -26,6 +26,9 @@ typedef struct ScanResult {
     bool has_free_extents;
     FreeExtent *free_extents;
     guint n_free_extents;
+    bool has_thin_pools;
+    ThinPool *thin_pools;
+    guint n_thin_pools;
 } ScanResult;
 
 void scan_result_clear(ScanResult *result);

@@ -61,12 +61,69 @@ static bool is_current(const Pool *pool, guint64 run)
     return pool->run == run && pool->inventory;
 }
 
+/* ---- sizes that follow from extents ---- */
+
+/* Swaps in a definition made from the one in force. Returns the old one. */
+static PoolDef *swap_state(Pool *pool, const PoolSpace *space, const Permissions *permissions)
+{
+    PoolDef *old = pool->def;
+
+    pool->def = pool_def_with_state(old, space, permissions);
+    return old;
+}
+
+/* Bytes of the pool that a volume takes. */
+static guint64 footprint(const VolumeRecord *record)
+{
+    g_autoptr(VolumeDef) volume = record ? volume_record_unpack(record, NULL) : NULL;
+    guint64 bytes = 0;
+
+    for (guint i = 0; volume && i < volume->n_extents; i++)
+        bytes += volume->extents[i].end - volume->extents[i].start;
+    return bytes;
+}
+
+/* The same of what a list has under a name. */
+static guint64 footprint_in(const Inventory *list, const char *name)
+{
+    g_autoptr(VolumeRecord) record = inventory_find(list, name);
+
+    return footprint(record);
+}
+
+static bool space_follows_extents(const Pool *pool)
+{
+    return engine_backend(pool->engine, pool->def->schema)->flags & BACKEND_SPACE_BY_EXTENTS;
+}
+
+/* `taken` may be negative. */
+static void take_space(PoolSpace *space, gint64 taken)
+{
+    gint64 available = (gint64)space->available - taken;
+
+    space->available = (guint64)CLAMP(available, 0, (gint64)space->capacity);
+    space->allocation = space->capacity - space->available;
+}
+
+/* Call with the lock held. */
+static void account(Pool *pool, gint64 taken)
+{
+    PoolSpace space = pool->def->space;
+
+    if (taken == 0)
+        return;
+    take_space(&space, taken);
+    pool_def_unref(swap_state(pool, &space, NULL));
+}
+
 /* Swaps in a list with this record (NULL: without the name). Returns the old list, for the caller
  * to free without the lock. */
 static Inventory *swap_record(Pool *pool, const char *name, VolumeRecord *record)
 {
     Inventory *old = pool->inventory;
 
+    if (space_follows_extents(pool))
+        account(pool, (gint64)(footprint(record) - footprint_in(old, name)));
     pool->inventory = record ? inventory_with(old, record) : inventory_without(old, name);
     note_change(pool, name);
     return old;
@@ -116,6 +173,15 @@ static VolumeRecord *settle_restat(ChangeWindow *window, VolumeRecord *fresh)
     return fresh ? volume_record_ref(fresh) : NULL;
 }
 
+static bool ask(const PoolView *view, const VolumeRecord *known, const char *name, Operation *op,
+                VolumeState *ret, GError **error)
+{
+    if (!known || !view->backend->volume_restat)
+        return call_volume_stat(view, op, name, ret, error);
+    g_autoptr(VolumeDef) volume = pool_unpack_volume(view, known);
+    return call_volume_restat(view, op, volume, ret, error);
+}
+
 static VolumeRecord *restat_in(ChangeWindow *window, Operation *op, VolumeState *ret,
                                GError **error)
 {
@@ -123,7 +189,7 @@ static VolumeRecord *restat_in(ChangeWindow *window, Operation *op, VolumeState 
     g_autoptr(VolumeRecord) known = pool_peek_volume(window->pool, window->only);
     g_autoptr(GError) failure = NULL;
 
-    if (!call_volume_stat(&view, op, window->only, ret, &failure)) {
+    if (!ask(&view, known, window->only, op, ret, &failure)) {
         if (error_code(failure) == ERROR_NO_VOLUME && known && view.backend->volume_stat)
             volume_record_unref(settle_restat(window, NULL));
         g_propagate_error(error, g_steal_pointer(&failure));
@@ -158,15 +224,6 @@ VolumeRecord *pool_ask_storage(Pool *pool, const char *name, Operation *op, Volu
 
 /* ---- the whole pool ---- */
 
-/* Swaps in a definition made from the one in force. Returns the old one. */
-static PoolDef *swap_state(Pool *pool, const PoolSpace *space, const Permissions *permissions)
-{
-    PoolDef *old = pool->def;
-
-    pool->def = pool_def_with_state(old, space, permissions);
-    return old;
-}
-
 void pool_update_space(Pool *pool, Operation *op)
 {
     g_auto(PoolView) view = pool_view(pool);
@@ -174,6 +231,8 @@ void pool_update_space(Pool *pool, Operation *op)
     g_autoptr(GError) error = NULL;
     g_autoptr(PoolDef) old = NULL;
 
+    if (!view.backend->space)
+        return;
     if (!call_space(&view, op, &space, &error)) {
         log_debug("keeping the last known sizes: %s", error->message);
         return;
@@ -201,26 +260,33 @@ static PoolDef *adopt_state(Pool *pool, const ScanResult *result)
 
     if (result->has_free_extents && pool->def->source.n_devices > 0)
         set_free_extents(pool->def, result);
+    if (result->has_thin_pools)
+        pool_def_set_thin_pools(pool->def, result->thin_pools, result->n_thin_pools);
     return old;
 }
 
-/* Lays the present state of one volume over a scan's list. Takes over the list. */
-static Inventory *overlay(Inventory *list, const Inventory *present, const char *name)
+/* Lays the present state of one volume over a scan's list. Takes over the list. Adds to *taken
+ * (unless NULL) what the volume takes of the pool now and didn't for the scan. */
+static Inventory *overlay(Inventory *list, const Inventory *present, const char *name,
+                          gint64 *taken)
 {
     g_autoptr(Inventory) old = list;
     g_autoptr(VolumeRecord) record = inventory_find(present, name);
 
+    if (taken)
+        *taken += (gint64)(footprint(record) - footprint_in(list, name));
     return record ? inventory_with(old, record) : inventory_without(old, name);
 }
 
-static Inventory *overlay_all(Inventory *list, const Inventory *present, GHashTable *names)
+static Inventory *overlay_all(Inventory *list, const Inventory *present, GHashTable *names,
+                              gint64 *taken)
 {
     GHashTableIter iter;
     gpointer name;
 
     g_hash_table_iter_init(&iter, names);
     while (g_hash_table_iter_next(&iter, &name, NULL))
-        list = overlay(list, present, name);
+        list = overlay(list, present, name, taken);
     return list;
 }
 
@@ -231,7 +297,8 @@ static Inventory *overlay_all(Inventory *list, const Inventory *present, GHashTa
  * is in (*list is then the old one), or the pool has stopped since (*ret_stopped). Else
  * *ret_present is the list they are to be taken from. */
 static GHashTable *adopt_round(ChangeWindow *window, const ScanResult *result, Inventory **list,
-                               Inventory **ret_present, PoolDef **ret_old, bool *ret_stopped)
+                               gint64 *taken, Inventory **ret_present, PoolDef **ret_old,
+                               bool *ret_stopped)
 {
     Pool *pool = window->pool;
     g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
@@ -245,10 +312,12 @@ static GHashTable *adopt_round(ChangeWindow *window, const ScanResult *result, I
         *ret_present = inventory_ref(pool->inventory);
         return names;
     }
-    Inventory *adopted = overlay_all(*list, pool->inventory, window->names);
+    Inventory *adopted = overlay_all(*list, pool->inventory, window->names, taken);
     *list = pool->inventory;
     pool->inventory = adopted;
     *ret_old = adopt_state(pool, result);
+    if (taken)
+        account(pool, *taken);
     g_clear_pointer(&pool->problem, g_free);
     return NULL;
 }
@@ -258,16 +327,19 @@ bool pool_adopt_scan(ChangeWindow *window, const ScanResult *result, GError **er
     g_autoptr(Inventory) list = inventory_ref(result->inventory);
     g_autoptr(PoolDef) old = NULL;
     bool stopped = false;
+    const Backend *backend = pool_backend(window->pool);
+    gint64 bytes = 0, *taken = backend->flags & BACKEND_SPACE_BY_EXTENTS ? &bytes : NULL;
 
     for (;;) {
         g_autoptr(Inventory) present = NULL;
-        g_autoptr(GHashTable) names = adopt_round(window, result, &list, &present, &old, &stopped);
+        g_autoptr(GHashTable) names =
+            adopt_round(window, result, &list, taken, &present, &old, &stopped);
         if (stopped)
             return error_set(error, ERROR_ABORTED, ORIGIN_STORAGE,
                              "the pool was stopped while it was read");
         if (!names)
             return true;
-        list = overlay_all(g_steal_pointer(&list), present, names);
+        list = overlay_all(g_steal_pointer(&list), present, names, taken);
     }
 }
 

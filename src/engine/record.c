@@ -119,6 +119,7 @@ static const Field encryption_fields[] = {
         STRUCT(VolumeTarget, encryption, encryption_fields),                                       \
         FIELD(FIELD_STRING, VolumeTarget, compat), FIELD(FIELD_FLAG, VolumeTarget, nocow),         \
         FIELD(FIELD_SIZE, VolumeTarget, cluster_size),                                             \
+        FIELD(FIELD_STRING, VolumeTarget, thin_pool),                                              \
         FIELD(FIELD_FLAG, VolumeTarget, has_features), FIELD(FIELD_WORD, VolumeTarget, features)
 
 static const Field target_fields[] = {TARGET_FIELDS, FIELDS_END};

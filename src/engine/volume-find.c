@@ -60,7 +60,8 @@ static const char *name_in_folder(Pool *pool, const char *path)
     g_auto(PoolView) view = pool_view(pool);
     const char *slash = strrchr(path, '/');
 
-    if (!(view.backend->flags & BACKEND_FOLDER) || !slash || !view.def->target_path)
+    if (!(view.backend->flags & (BACKEND_FOLDER | BACKEND_NAMED_PATHS)) || !slash ||
+        !view.def->target_path)
         return NULL;
     gsize length = (gsize)(slash - path);
     if (strlen(view.def->target_path) != length || strncmp(path, view.def->target_path, length))

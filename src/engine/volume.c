@@ -314,7 +314,7 @@ static bool resolve_capacity(const VolumeDef *volume, guint64 asked, guint flags
 static bool check_resize(const PoolView *view, const VolumeDef *volume, guint64 capacity,
                          guint flags, GError **error)
 {
-    if (capacity < volume->allocation)
+    if (capacity < volume->allocation && !(view->backend->flags & BACKEND_SHRINKS_ALLOCATED))
         return error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_STORAGE,
                          "can't shrink capacity below existing allocation");
     if (capacity < volume->capacity && !(flags & VOLUME_RESIZE_SHRINK))

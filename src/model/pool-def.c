@@ -24,6 +24,8 @@ static const XmlNamespace rbd_namespace = {
     "http://libvirt.org/schemas/storagepool/rbd/1.0",
 };
 
+const XmlNamespace logical_namespace = {"logical", "urn:cistern:logical:1"};
+
 XmlScope xml_scope(const PoolSchema *schema, guint64 extra)
 {
     return (XmlScope){
@@ -85,20 +87,70 @@ static const XmlField rbd_option_fields[] = {
     {},
 };
 
+/* ---- Thin pools ---- */
+
+static const XmlField thin_pool_fields[] = {
+    {
+        .name = "@name",
+        .kind = XML_STRING,
+        .flags = XML_REQUIRED,
+        .offset = offsetof(ThinPool, name),
+        .missing = "no thin pool name specified",
+    },
+    {
+        .name = "@default",
+        .kind = XML_WORD,
+        .offset = offsetof(ThinPool, chosen),
+        .words = &tri_state_words,
+        .unknown = "unknown 'default' of a thin pool: ",
+    },
+    {
+        .name = "@capacity",
+        .kind = XML_BYTES,
+        .flags = XML_OUTPUT_ONLY | XML_VOLATILE,
+        .offset = offsetof(ThinPool, capacity),
+    },
+    {
+        .name = "@data_percent",
+        .kind = XML_STRING,
+        .flags = XML_OUTPUT_ONLY | XML_VOLATILE,
+        .offset = offsetof(ThinPool, data_percent),
+    },
+    {
+        .name = "@metadata_percent",
+        .kind = XML_STRING,
+        .flags = XML_OUTPUT_ONLY | XML_VOLATILE,
+        .offset = offsetof(ThinPool, meta_percent),
+    },
+    {},
+};
+
 /* ---- Pool ---- */
+
+static const XmlNamespace *namespace_in_use(const PoolDef *def, const XmlScope *scope)
+{
+    if (def->n_thin_pools > 0 && scope->bits & POOL_THIN_POOLS)
+        return &logical_namespace;
+    if (def->n_options == 0)
+        return NULL;
+    return scope->bits & POOL_RBD_OPTIONS ? &rbd_namespace : &mount_namespace;
+}
+
+void xml_namespace_declare(const XmlNamespace *namespace, XmlWriter *writer)
+{
+    g_autofree char *name = g_strconcat("xmlns:", namespace->prefix, NULL);
+
+    xml_writer_attribute(writer, name, namespace->uri);
+}
 
 static void format_type(const void *object, const XmlScope *scope, XmlWriter *writer)
 {
     const PoolDef *def = object;
-    const XmlNamespace *namespace =
-        scope->bits & POOL_RBD_OPTIONS ? &rbd_namespace : &mount_namespace;
+    const XmlNamespace *namespace = namespace_in_use(def, scope);
 
     xml_writer_attribute(writer, "type", def->schema->type);
-    if (def->n_options > 0) {
-        g_autofree char *name = g_strconcat("xmlns:", namespace->prefix, NULL);
-
-        xml_writer_attribute(writer, name, namespace->uri);
-    }
+    if (namespace)
+        xml_namespace_declare(namespace, writer);
 }
 
 static bool check_pool_name(const XmlNode *node, void *object, const XmlScope *scope,
@@ -191,6 +243,20 @@ static const FormatTable refresh_words = {
     .input_first = REFRESH_ALLOCATION_DEFAULT,
 };
 
+/* At most one is chosen. */
+static bool check_thin_pools(const XmlNode *node, void *object, const XmlScope *scope,
+                             GError **error)
+{
+    const PoolDef *def = object;
+    guint chosen = 0;
+
+    for (guint i = 0; i < def->n_thin_pools; i++)
+        chosen += def->thin_pools[i].chosen == TRI_YES;
+    if (chosen <= 1)
+        return true;
+    return error_set(error, ERROR_XML, ORIGIN_STORAGE, "only one thin pool can be the default");
+}
+
 /* The type is parsed by find_schema(): it decides on all that follows. */
 const XmlField pool_fields[] = {
     {.name = "@type", .kind = XML_CUSTOM, .format = format_type},
@@ -280,6 +346,17 @@ const XmlField pool_fields[] = {
         .fields = mount_option_fields,
         .namespace = &mount_namespace,
     },
+    {
+        .name = "thin_pool",
+        .kind = XML_LIST,
+        .offset = offsetof(PoolDef, thin_pools),
+        .count = offsetof(PoolDef, n_thin_pools),
+        .size = sizeof(ThinPool),
+        .scope = POOL_THIN_POOLS,
+        .fields = thin_pool_fields,
+        .namespace = &logical_namespace,
+        .check = check_thin_pools,
+    },
     {},
 };
 
@@ -344,6 +421,66 @@ PoolDef *pool_def_with_state(const PoolDef *def, const PoolSpace *space,
         copy->permissions.label = g_strdup(permissions->label);
     }
     return copy;
+}
+
+const ThinPool *pool_def_thin_pool(const PoolDef *def)
+{
+    for (guint i = 0; i < def->n_thin_pools; i++)
+        if (def->thin_pools[i].chosen == TRI_YES)
+            return &def->thin_pools[i];
+    return def->n_thin_pools == 1 ? &def->thin_pools[0] : NULL;
+}
+
+static ThinPool *find_thin_pool(GArray *list, const char *name)
+{
+    for (guint i = 0; i < list->len; i++)
+        if (g_str_equal(g_array_index(list, ThinPool, i).name, name))
+            return &g_array_index(list, ThinPool, i);
+    return NULL;
+}
+
+/* What the definition says about one, put onto what there is. */
+static void keep_choice(GArray *list, const ThinPool *known)
+{
+    ThinPool *present = find_thin_pool(list, known->name);
+
+    if (known->chosen == TRI_UNSET)
+        return;
+    if (!present) {
+        ThinPool absent = {.name = g_strdup(known->name)};
+        present = &g_array_index(g_array_append_val(list, absent), ThinPool, list->len - 1);
+    }
+    present->chosen = known->chosen;
+}
+
+ThinPool *thin_pools_copy(const ThinPool *thin_pools, guint count)
+{
+    ThinPool *copy = g_memdup2(thin_pools, count * sizeof *thin_pools);
+
+    for (guint i = 0; i < count; i++)
+        xml_fields_own(thin_pool_fields, &copy[i]);
+    return copy;
+}
+
+void thin_pools_free(ThinPool *thin_pools, guint count)
+{
+    for (guint i = 0; i < count; i++)
+        xml_fields_clear(thin_pool_fields, &thin_pools[i]);
+    g_free(thin_pools);
+}
+
+void pool_def_set_thin_pools(PoolDef *def, const ThinPool *thin_pools, guint count)
+{
+    GArray *list = g_array_new(FALSE, TRUE, sizeof(ThinPool));
+    g_autofree ThinPool *copy = thin_pools_copy(thin_pools, count);
+
+    if (count > 0)
+        g_array_append_vals(list, copy, count);
+    for (guint i = 0; i < def->n_thin_pools; i++)
+        keep_choice(list, &def->thin_pools[i]);
+    thin_pools_free(def->thin_pools, def->n_thin_pools);
+    def->n_thin_pools = list->len;
+    def->thin_pools = (ThinPool *)(void *)g_array_free(list, list->len == 0);
 }
 
 /* ---- Documents ---- */

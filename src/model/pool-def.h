@@ -87,6 +87,14 @@ typedef struct PoolOption {
     char *value; /* NULL for mount options */
 } PoolOption;
 
+/* A store that thin volumes share. What is chosen is definition, how full it is is state. */
+typedef struct ThinPool {
+    char *name;
+    TriState chosen;                   /* thin volumes go there unless they say otherwise */
+    guint64 capacity;                  /* bytes */
+    char *data_percent, *meta_percent; /* "12.50"; NULL = not known */
+} ThinPool;
+
 typedef struct PoolSpace {
     guint64 capacity, allocation, available; /* bytes */
 } PoolSpace;
@@ -104,6 +112,8 @@ typedef struct PoolDef {
     RefreshAllocation refresh_allocation;
     PoolOption *options; /* of the type's namespace */
     guint n_options;
+    ThinPool *thin_pools; /* those asked for; of a running pool all that there are */
+    guint n_thin_pools;
 } PoolDef;
 
 PoolDef *pool_def_ref(PoolDef *def);
@@ -119,6 +129,17 @@ bool pool_def_equal(const PoolDef *a, const PoolDef *b);
 /* A copy with these sizes and, for types with a folder, these real permissions (NULL: kept). */
 PoolDef *pool_def_with_state(const PoolDef *def, const PoolSpace *space,
                              const Permissions *permissions);
+
+ThinPool *thin_pools_copy(const ThinPool *thin_pools, guint count);
+void thin_pools_free(ThinPool *thin_pools, guint count);
+
+/* Replaces the thin pools of a definition that isn't shared yet by those that storage has now
+ * (copied). Which one was chosen stays, even when it isn't among them. */
+void pool_def_set_thin_pools(PoolDef *def, const ThinPool *thin_pools, guint count);
+
+/* Where thin volumes go that don't say: the one that is chosen, or the only one; NULL when there
+ * is none, or several to choose from. */
+const ThinPool *pool_def_thin_pool(const PoolDef *def);
 
 typedef enum PoolParseFlag {
     POOL_PARSE_VALIDATE = 1 << 0, /* check against the RNG schema first */

@@ -33,6 +33,7 @@ typedef enum PoolSchemaFlag {
     POOL_FREE_EXTENTS = 1 << 8,           /* writes its device with free extents */
     POOL_VOLUME_NAME_NO_SLASH = 1 << 9,   /* volume names are file names */
     POOL_VOLUME_NEEDS_CAPACITY = 1 << 10, /* capacity 0 is refused */
+    POOL_THIN_POOLS = 1 << 11,            /* takes the logical: namespace, in volumes too */
 } PoolSchemaFlag;
 
 /* A closed list of words; an id is an index into it. */

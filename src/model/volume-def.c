@@ -330,6 +330,31 @@ static bool parse_cluster_size(const XmlNode *node, void *object, const XmlScope
     return true;
 }
 
+static bool parse_thin_pool(const XmlNode *node, void *object, const XmlScope *scope,
+                            GError **error)
+{
+    VolumeTarget *target = object;
+    const XmlNode *element = xml_node_find(node, logical_namespace.uri, "thin_pool");
+
+    if (!element)
+        return true;
+    target->thin_pool = g_strdup(xml_node_attribute(element, "name"));
+    if (target->thin_pool && *target->thin_pool)
+        return true;
+    return error_set(error, ERROR_XML, ORIGIN_STORAGE, "no thin pool name specified");
+}
+
+static void format_thin_pool(const void *object, const XmlScope *scope, XmlWriter *writer)
+{
+    const VolumeTarget *target = object;
+
+    if (!target->thin_pool)
+        return;
+    XmlMark mark = xml_writer_begin(writer, logical_namespace.prefix, "thin_pool");
+    xml_writer_attribute(writer, "name", target->thin_pool);
+    xml_writer_end(writer, &mark, XML_EMPTY_CLOSED);
+}
+
 /* Of a backing store only path, format and permissions can be given; the rest is found out. */
 static const XmlField volume_target_fields[] = {
     {.name = "path", .kind = XML_STRING, .offset = offsetof(VolumeTarget, path)},
@@ -393,6 +418,15 @@ static const XmlField volume_target_fields[] = {
         .input_scope = SCOPE_TARGET,
         .parse = parse_features,
         .format = format_features,
+    },
+    {
+        .name = "thin_pool/@name",
+        .kind = XML_STRING,
+        .offset = offsetof(VolumeTarget, thin_pool),
+        .scope = POOL_THIN_POOLS,
+        .input_scope = SCOPE_TARGET,
+        .parse = parse_thin_pool,
+        .format = format_thin_pool,
     },
     {
         .name = "has_features",
@@ -473,6 +507,12 @@ static bool check_volume(const XmlNode *node, void *object, const XmlScope *scop
     return true;
 }
 
+static void declare_namespace(const void *object, const XmlScope *scope, XmlWriter *writer)
+{
+    if (((const VolumeDef *)object)->target.thin_pool)
+        xml_namespace_declare(&logical_namespace, writer);
+}
+
 const XmlField volume_fields[] = {
     {
         .name = "@type",
@@ -482,6 +522,12 @@ const XmlField volume_fields[] = {
         .turn = -2,
         .words = &type_words,
         .unknown = "unknown volume type '",
+    },
+    {
+        .name = "",
+        .kind = XML_CUSTOM,
+        .scope = POOL_THIN_POOLS,
+        .format = declare_namespace,
     },
     {
         .name = "name",

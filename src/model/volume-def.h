@@ -77,6 +77,7 @@ typedef struct VolumeTarget {
     char *compat;          /* "0.10", "1.1", or NULL */
     bool nocow;
     guint64 cluster_size; /* bytes; 0 = not given */
+    char *thin_pool;      /* the thin pool that a thin volume is in, else NULL */
     bool has_features;    /* <features> present, perhaps empty */
     guint features;       /* VolumeFeature bits */
 } VolumeTarget;

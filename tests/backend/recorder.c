@@ -44,6 +44,15 @@ static void set_free_extents(Scan *scan, const FreeExtent *extents, guint count)
 {
 }
 
+static void set_thin_pools(Scan *scan, const ThinPool *thin_pools, guint count)
+{
+    Recorder *recorder = (Recorder *)scan;
+
+    thin_pools_free(recorder->thin_pools, recorder->n_thin_pools);
+    recorder->thin_pools = thin_pools_copy(thin_pools, count);
+    recorder->n_thin_pools = count;
+}
+
 static GHashTable *new_identities(void)
 {
     return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -60,7 +69,8 @@ void recorder_init(Recorder *recorder)
         .scan = {.keep = keep,
                  .add = add,
                  .set_space = set_space,
-                 .set_free_extents = set_free_extents},
+                 .set_free_extents = set_free_extents,
+                 .set_thin_pools = set_thin_pools},
         .volumes = new_volumes(),
         .identities = new_identities(),
         .known = new_identities(),
@@ -74,6 +84,7 @@ void recorder_clear(Recorder *recorder)
     g_hash_table_unref(recorder->volumes);
     g_hash_table_unref(recorder->identities);
     g_hash_table_unref(recorder->known);
+    thin_pools_free(recorder->thin_pools, recorder->n_thin_pools);
     g_mutex_clear(&recorder->lock);
 }
 

@@ -14,6 +14,8 @@ typedef struct Recorder {
     bool has_space;
     PoolSpace space;
     Permissions permissions; /* label left out */
+    ThinPool *thin_pools;
+    guint n_thin_pools;
 } Recorder;
 
 void recorder_init(Recorder *recorder);
