@@ -161,6 +161,10 @@ typedef struct Backend {
     bool (*same_source)(const PoolDef *added, const PoolDef *existing);
     /* Rules across fields that the tables can't say. */
     bool (*check)(const PoolDef *pool, GError **error);
+    /* Of types that mount: the folder that was opened at target_path is the pool's own storage, not
+     * the empty folder below it or what someone else mounted there. Asked before each use; NULL:
+     * any folder is right. */
+    bool (*owns_folder)(const PoolDef *pool, int folder, GError **error);
 
     /* Pool. */
     bool (*discover)(const PoolSource *hint, Operation *op, GPtrArray *ret_sources, GError **error);

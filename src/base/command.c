@@ -25,6 +25,7 @@ typedef struct Child {
     const Command *command;
     pid_t pid;
     int pid_fd;
+    gint64 until; /* when the command's own time is up */
     int out, err; /* our ends; -1 when closed */
     GString *output, *errors;
     bool output_too_long;
@@ -166,9 +167,15 @@ static void stop_child(Child *child)
     }
 }
 
+static bool is_late(const Child *child)
+{
+    return g_get_monotonic_time() >= child->until;
+}
+
 static int poll_timeout(const Child *child, Operation *op)
 {
-    gint64 until = child->killed_at ? child->killed_at + TERMINATE_GRACE : operation_deadline(op);
+    gint64 end = MIN(child->until, operation_deadline(op));
+    gint64 until = child->killed_at ? child->killed_at + TERMINATE_GRACE : end;
     gint64 left = until - g_get_monotonic_time();
 
     if (until == OPERATION_NO_DEADLINE || child->force_killed)
@@ -181,7 +188,8 @@ static int poll_timeout(const Child *child, Operation *op)
 static void serve_child(Child *child, Operation *op)
 {
     for (bool running = true; running;) {
-        bool stopping = child->killed_at || child->output_too_long || !operation_check(op, NULL);
+        bool stopping = child->killed_at || child->output_too_long || is_late(child) ||
+                        !operation_check(op, NULL);
         if (stopping)
             stop_child(child);
         struct pollfd polls[] = {
@@ -234,6 +242,10 @@ static bool finish(Child *child, Operation *op, int status, CommandResult *ret, 
         g_prefix_error(error, "'%s': ", program);
         return false;
     }
+    if (child->killed_at)
+        return error_set(error, ERROR_TIMEOUT, ORIGIN_NONE,
+                         "'%s' did not end within %d seconds and was killed", program,
+                         (int)(child->command->time_limit / G_USEC_PER_SEC));
     ret->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     ret->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     ret->output = g_steal_pointer(&output);
@@ -257,6 +269,8 @@ bool command_run_real(Operation *op, const Command *command, CommandResult *ret,
         close_child(&child);
         return false;
     }
+    child.until =
+        command->time_limit ? g_get_monotonic_time() + command->time_limit : OPERATION_NO_DEADLINE;
     child.output = g_string_new(NULL);
     child.errors = g_string_new(NULL);
     serve_child(&child, op);

@@ -16,6 +16,7 @@ typedef struct Command {
     size_t output_limit; /* bytes of stdout kept; 0 = 1 MiB; more output is an error */
     const int *pass_fds; /* descriptors that stay open in the child under the same number */
     size_t n_pass_fds;
+    gint64 time_limit; /* microseconds, within the operation's deadline; 0 = none of its own */
     /* Called with each chunk of stdout as it comes, to read progress; may be NULL. */
     void (*on_output)(const char *chunk, size_t size, void *data);
     void *data;
@@ -34,8 +35,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CommandResult, command_result_clear)
 
 /* Runs the command to its end through the operation's runner. True when the program was started
  * and ended by itself, whatever its exit status. Errors: the program is missing (ERROR_INTERNAL,
- * names the program), cancelled, past the deadline (the process group is terminated, then killed),
- * too much output. */
+ * names the program), cancelled, past the deadline or the time limit (ERROR_TIMEOUT; the process
+ * group is terminated, then killed), too much output. */
 bool command_run(Operation *op, const Command *command, CommandResult *ret, GError **error);
 
 /* command_run() and an error for any exit status but 0: "<program> failed with status N: <stderr>".

@@ -5,6 +5,7 @@
 #include "errors.h"
 #include "file-attributes.h"
 #include "probe.h"
+#include "registry.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -31,7 +32,7 @@
 #define PLOOP_DESCRIPTOR "DiskDescriptor.xml"
 #define PLOOP_IMAGE      "root.hds"
 
-bool folder_open(const PoolDef *pool, Folder *ret, GError **error)
+bool folder_open_any(const PoolDef *pool, Folder *ret, GError **error)
 {
     int fd = fd_open_folder(pool->target_path);
 
@@ -40,6 +41,18 @@ bool folder_open(const PoolDef *pool, Folder *ret, GError **error)
                                pool->target_path);
     *ret = (Folder){.fd = fd, .path = pool->target_path};
     return true;
+}
+
+bool folder_open(const PoolDef *pool, Folder *ret, GError **error)
+{
+    const Backend *backend = backend_for_schema(pool->schema);
+
+    if (!folder_open_any(pool, ret, error))
+        return false;
+    if (!backend->owns_folder || backend->owns_folder(pool, ret->fd, error))
+        return true;
+    folder_close(ret);
+    return false;
 }
 
 void folder_close(Folder *folder)

@@ -16,8 +16,11 @@ typedef struct Folder {
 
 #define autofolder __attribute__((cleanup(folder_close)))
 
-/* Errors: ERROR_SYSTEM "cannot open directory 'P': …". */
+/* Opens the pool's folder, if it is the one that Backend.owns_folder expects.
+ * Errors: ERROR_SYSTEM "cannot open directory 'P': …", those of owns_folder. */
 bool folder_open(const PoolDef *pool, Folder *ret, GError **error);
+/* Opens whatever is at that path now: for making the folder before anything is mounted there. */
+bool folder_open_any(const PoolDef *pool, Folder *ret, GError **error);
 void folder_close(Folder *folder);
 
 /* Where an entry is, for messages and documents. */

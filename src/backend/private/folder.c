@@ -47,7 +47,7 @@ bool folder_sweep(const PoolDef *pool, Operation *op, GError **error)
 
 /* Folders that a build has made, outermost first; taken back when it fails. */
 
-static void remove_folders(GPtrArray *made)
+void folder_take_back(GPtrArray *made)
 {
     for (guint i = made->len; i > 0; i--)
         (void)rmdir(made->pdata[i - 1]);
@@ -90,29 +90,36 @@ static bool set_up_folder(const PoolDef *pool, bool is_new, GError **error)
 
     if (is_new && permissions.mode == MODE_UNSET)
         permissions.mode = MODE_DEFAULT;
-    return folder_open(pool, &folder, error) &&
+    return folder_open_any(pool, &folder, error) &&
            file_set_permissions(folder.fd, folder.path, &permissions, error) &&
            set_cow(folder.fd, pool, error);
 }
 
-bool folder_build(const PoolDef *pool, Operation *op, guint flags, GError **error)
+bool folder_lay_out(const PoolDef *pool, GPtrArray *ret_made, GError **error)
 {
-    g_autoptr(GPtrArray) made = g_ptr_array_new_with_free_func(g_free);
     const char *path = pool->target_path;
 
     if (!g_path_is_absolute(path))
         return error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_STORAGE, "path '%s' is not absolute",
                          path);
-    if (flags)
-        return error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
-                         "No source device specified when formatting pool '%s'", pool->name);
-    if (make_folders(path, made, error)) {
-        bool is_new = made->len > 0 && g_str_equal(made->pdata[made->len - 1], path);
+    if (make_folders(path, ret_made, error)) {
+        guint count = ret_made->len;
+        bool is_new = count > 0 && g_str_equal(ret_made->pdata[count - 1], path);
         if (set_up_folder(pool, is_new, error))
             return true;
     }
-    remove_folders(made);
+    folder_take_back(ret_made);
     return false;
+}
+
+bool folder_build(const PoolDef *pool, Operation *op, guint flags, GError **error)
+{
+    g_autoptr(GPtrArray) made = g_ptr_array_new_with_free_func(g_free);
+
+    if (flags)
+        return error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
+                         "No source device specified when formatting pool '%s'", pool->name);
+    return folder_lay_out(pool, made, error);
 }
 
 bool folder_erase(const PoolDef *pool, Operation *op, guint flags, GError **error)

@@ -9,12 +9,20 @@
  * puts them into its row and adds what is its own (mounting, mostly).
  *
  * Everything inside the folder is reached through its descriptor, never by path,
- * so that neither a name nor a link, nor a race with either, leads outside.
+ * so that neither a name nor a link, nor a race with either, leads outside. Where
+ * the folder is a mount, Backend.owns_folder is asked about each descriptor first.
  */
 
 /* What a row of such a type has for build_flags; the formatting flags among them are refused by
  * folder_build() in libvirt's words. */
 #define FOLDER_BUILD_FLAGS (BUILD_REPAIR | BUILD_RESIZE | BUILD_NO_OVERWRITE | BUILD_OVERWRITE)
+
+/* Makes the folder and its parents, with owner, mode and copy-on-write as the definition says. What
+ * was made is put into `ret_made` (paths, g_free), for a caller whose next step fails; when this
+ * fails it is taken back. Errors: ERROR_INVALID_ARGUMENT "path 'P' is not absolute", ERROR_SYSTEM.
+ */
+bool folder_lay_out(const PoolDef *pool, GPtrArray *ret_made, GError **error);
+void folder_take_back(GPtrArray *made);
 
 /* Pool. */
 bool folder_is_up(const PoolDef *pool, Operation *op, bool *ret_up, GError **error);

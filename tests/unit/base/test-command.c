@@ -95,6 +95,20 @@ static void test_deadline(void)
     g_assert_cmpint(error_code(error), ==, ERROR_TIMEOUT);
 }
 
+/* The command's own time is up, that of the operation is not. */
+static void test_time_limit(void)
+{
+    g_autoptr(Operation) op = operation_new(OPERATION_NO_DEADLINE);
+    g_auto(CommandResult) result = {0};
+    g_autoptr(GError) error = NULL;
+    Command late = {.argv = ARGV("sleep", "60"), .time_limit = 100000};
+    Command in_time = {.argv = ARGV("true"), .time_limit = 100 * G_USEC_PER_SEC};
+
+    g_assert_false(command_run(op, &late, &result, &error));
+    g_assert_cmpint(error_code(error), ==, ERROR_TIMEOUT);
+    g_assert_true(command_run_ok(op, &in_time, NULL, NULL));
+}
+
 static gpointer cancel_soon(gpointer op)
 {
     g_usleep(100000);
@@ -179,6 +193,7 @@ int main(int argc, char **argv)
     g_test_add_func("/command/locale", test_locale);
     g_test_add_func("/command/too-much", test_too_much);
     g_test_add_func("/command/deadline", test_deadline);
+    g_test_add_func("/command/time-limit", test_time_limit);
     g_test_add_func("/command/cancel-group", test_cancel_group);
     g_test_add_func("/command/pass-fd", test_pass_fd);
     g_test_add_func("/command/replaced-runner", test_replaced_runner);
