@@ -20,6 +20,7 @@ typedef struct Copy {
     bool fresh;
     bool in_kernel; /* until the kernel says that it can't */
     guint8 *buffer;
+    IoPass reading, writing;
     Operation *op;
 } Copy;
 
@@ -81,8 +82,6 @@ static gssize copy_in_kernel(Copy *copy, guint64 offset, guint64 size, GError **
     do
         done = copy_file_range(copy->from->fd, &in, copy->to->fd, &out, MIN(size, KERNEL_CHUNK), 0);
     while (done < 0 && errno == EINTR);
-    if (done > 0) /* what is on its way to the disk now needs no waiting at the end */
-        (void)sync_file_range(copy->to->fd, (off_t)offset, done, SYNC_FILE_RANGE_WRITE);
     if (done >= 0 || is_beyond_kernel(errno))
         return MAX(done, 0);
     error_set_errno(error, ORIGIN_STORAGE, errno, "cannot copy at offset %" G_GUINT64_FORMAT,
@@ -101,6 +100,13 @@ static gssize copy_chunk(Copy *copy, guint64 offset, guint64 size, GError **erro
     return copy_by_buffer(copy, offset, size, error);
 }
 
+static void move_on(Copy *copy, guint64 offset)
+{
+    io_pass_moved(&copy->reading, offset);
+    io_pass_moved(&copy->writing, offset);
+    operation_set_progress(copy->op, offset, copy->length);
+}
+
 static bool zero_chunks(Copy *copy, guint64 start, guint64 end, GError **error)
 {
     while (start < end) {
@@ -109,7 +115,7 @@ static bool zero_chunks(Copy *copy, guint64 start, guint64 end, GError **error)
             !copy->to->ops->zero(copy->to, start, size, false, error))
             return false;
         start += size;
-        operation_set_progress(copy->op, start, copy->length);
+        move_on(copy, start);
     }
     return true;
 }
@@ -125,7 +131,7 @@ static bool copy_data(Copy *copy, guint64 start, guint64 end, GError **error)
         if (done == 0) /* the source became shorter */
             return copy->fresh || zero_chunks(copy, start, end, error);
         start += (guint64)done;
-        operation_set_progress(copy->op, start, copy->length);
+        move_on(copy, start);
     }
     return true;
 }
@@ -160,6 +166,8 @@ bool io_copy(Io *from, Io *to, guint64 length, guint flags, Operation *op, GErro
         .in_kernel = from->fd >= 0 && to->fd >= 0,
         .op = op,
     };
+    io_pass_begin(&copy.reading, from, false, 0);
+    io_pass_begin(&copy.writing, to, true, 0);
     bool ok = copy_extents(&copy, error);
 
     g_free(copy.buffer);

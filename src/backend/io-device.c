@@ -2,10 +2,14 @@
 #include "io-fd.h"
 
 #include "errors.h"
+#include "fd.h"
 
 #include <errno.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 /* Block devices: of a fixed size, addressed by sectors where the kernel is asked for more than
  * reading and writing. */
@@ -90,13 +94,43 @@ static bool next_data_device(Io *io, guint64 offset, guint64 *ret_start, guint64
     return true;
 }
 
-/* Also forgets what it keeps in memory: whoever reads the device later, by whatever path (the whole
- * disk, a mapping, a guest that goes past the cache), and we ourselves get what is on the disk. */
+/* The disk that a partition is on: its name in /sys, where '!' stands for '/'; NULL for what is no
+ * partition. */
+static char *find_whole(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return NULL;
+    g_autofree char *link =
+        g_strdup_printf("/sys/dev/block/%u:%u", major(st.st_rdev), minor(st.st_rdev));
+    g_autofree char *mark = g_build_filename(link, "partition", NULL);
+    g_autofree char *place = access(mark, F_OK) == 0 ? g_file_read_link(link, NULL) : NULL;
+    if (!place)
+        return NULL;
+    g_autofree char *folder = g_path_get_dirname(place);
+    g_autofree char *name = g_path_get_basename(folder);
+    return g_strconcat("/dev/", g_strdelimit(name, "!", '/'), NULL);
+}
+
+/* The disk as a whole has a cache of its own, which lives on while any partition is in use. */
+static void forget_whole(int fd)
+{
+    g_autofree char *path = find_whole(fd);
+    autofd int whole = path ? open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : -1;
+
+    if (whole >= 0)
+        (void)ioctl(whole, BLKFLSBUF, 0);
+}
+
+/* Also forgets what is kept in memory: whoever reads the device later, by whatever path, gets what
+ * is on the disk. That takes a privilege, and is a hint, for all is written. */
 static bool flush_device(Io *io, GError **error)
 {
     if (!io_fd_flush(io, error))
         return false;
-    (void)ioctl(io->fd, BLKFLSBUF, 0); /* privileged; a hint here, for all is written */
+    (void)ioctl(io->fd, BLKFLSBUF, 0);
+    forget_whole(io->fd);
     return true;
 }
 

@@ -150,6 +150,7 @@ void io_fd_close(Io *io)
 }
 
 static const IoOps file_ops = {
+    .grows = true,
     .read = io_fd_read,
     .write = io_fd_write,
     .zero = zero_file,

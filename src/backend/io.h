@@ -15,6 +15,8 @@
 typedef struct Io Io;
 
 typedef struct IoOps {
+    /* Writing past the end makes it longer. Where it doesn't, it is refused as a whole. */
+    bool grows;
     /* Bytes read (0 at the end), or -1 with *error. */
     gssize (*read)(Io *io, void *buffer, gsize size, guint64 offset, GError **error);
     /* Writes all or fails. */
@@ -39,6 +41,25 @@ struct Io {
 Io *io_new_fd(int fd);
 void io_close(Io *io);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Io, io_close)
+
+/*
+ * A pass over much of the content, from one end to the other. It starts early
+ * what the disk has to write, and lets go from memory what it alone brought
+ * there, so that a large volume doesn't push out what others need. Of small
+ * volumes all stays.
+ */
+typedef struct IoPass {
+    int fd; /* borrowed; -1 where there is none */
+    bool writes;
+    guint64 kept;    /* up to here nothing is let go */
+    guint64 reached; /* as far as the last look was */
+    guint64 behind;  /* up to here all was let go */
+    bool was_cached; /* of reading: what lies behind `reached` was in memory before us */
+} IoPass;
+
+void io_pass_begin(IoPass *pass, const Io *io, bool writes, guint64 offset);
+/* Everything before `offset` was moved. Cheap; may be called often. */
+void io_pass_moved(IoPass *pass, guint64 offset);
 
 typedef enum IoCopyFlag {
     /* The target has its size and reads as zeros: holes and blocks of zeros are left out. */

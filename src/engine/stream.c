@@ -9,8 +9,6 @@
 /* Between two looks at whether the job was cancelled. */
 #define WRITE_CHUNK (256 * 1024)
 #define ZERO_CHUNK  (G_GUINT64_CONSTANT(1) << 30)
-/* What was written is sent to the disk in such portions, so that little is left for the end. */
-#define SYNC_CHUNK (8 * 1024 * 1024)
 
 struct VolumeStream {
     Pool *pool;
@@ -25,7 +23,7 @@ struct VolumeStream {
     guint64 end;        /* what lies behind is none of its business */
     guint64 data_start; /* of sparse downloads: where the next data is */
     guint64 data_end;
-    guint64 synced; /* of uploads: up to here the disk has been told to write */
+    IoPass pass;
 };
 
 /* ---- opening ---- */
@@ -37,12 +35,12 @@ static bool seek_failed(const char *name, guint64 offset, int errnum, GError **e
                            name);
 }
 
-/* A file takes whatever comes; everything else has its size. */
-static bool find_end(VolumeStream *stream, const VolumeDef *volume, guint64 length, GError **error)
+/* What grows takes whatever comes; everything else has its size. */
+static bool find_end(VolumeStream *stream, guint64 length, GError **error)
 {
     guint64 size = G_MAXINT64;
 
-    if ((stream->access == VOLUME_READ || volume->type != VOLUME_FILE) &&
+    if ((stream->access == VOLUME_READ || !stream->io->ops->grows) &&
         !stream->io->ops->size(stream->io, &size, error))
         return false;
     guint64 rest = size > stream->offset ? size - stream->offset : 0;
@@ -59,9 +57,11 @@ static bool open_leased(VolumeStream *stream, guint64 length, GError **error)
     g_autoptr(VolumeDef) volume =
         pool_present_volume(stream->pool, &view, stream->name, stream->op, error);
 
-    return volume &&
-           call_volume_open_stream(&view, stream->op, volume, stream->access, &stream->io, error) &&
-           find_end(stream, volume, length, error);
+    if (!volume ||
+        !call_volume_open_stream(&view, stream->op, volume, stream->access, &stream->io, error))
+        return false;
+    io_pass_begin(&stream->pass, stream->io, stream->access == VOLUME_WRITE, stream->offset);
+    return find_end(stream, length, error);
 }
 
 static void stream_free(VolumeStream *stream)
@@ -85,7 +85,7 @@ static VolumeStream *stream_new(Pool *pool, const char *name, VolumeAccess acces
     stream->op = operation_ref(op);
     stream->access = access;
     stream->sparse = flags & STREAM_SPARSE;
-    stream->offset = stream->position = stream->synced = offset;
+    stream->offset = stream->position = offset;
     stream->data_start = stream->data_end = offset;
     return stream;
 }
@@ -142,17 +142,8 @@ static guint64 room(const VolumeStream *stream)
 static void advance(VolumeStream *stream, guint64 size)
 {
     stream->position += size;
+    io_pass_moved(&stream->pass, stream->position);
     operation_add_progress(stream->op, size);
-}
-
-/* A hint; what the end of the upload waits for is its flush. */
-static void sync_early(VolumeStream *stream)
-{
-    if (stream->io->fd < 0 || stream->position - stream->synced < SYNC_CHUNK)
-        return;
-    (void)sync_file_range(stream->io->fd, (off_t)stream->synced,
-                          (off_t)(stream->position - stream->synced), SYNC_FILE_RANGE_WRITE);
-    stream->synced = stream->position;
 }
 
 static bool write_chunk(VolumeStream *stream, const void *data, gsize size, GError **error)
@@ -164,7 +155,6 @@ static bool write_chunk(VolumeStream *stream, const void *data, gsize size, GErr
     if (!stream->io->ops->write(stream->io, data, size, stream->position, &failure))
         return stream_failed(stream, failure, error);
     advance(stream, size);
-    sync_early(stream);
     return true;
 }
 

@@ -391,6 +391,46 @@ static void check_fill(DirWorld *world, const char *name, guint sector, bool has
     g_assert_cmpuint(count_data(&device, 4, 4 * MIB), ==, 0);
 }
 
+/* A file made of a device: of its zeros nothing is stored. */
+static void check_file_of(DirWorld *world, const LoopDevice *device, const char *name, int format)
+{
+    g_autoptr(VolumeDef) spec = dir_spec(name, format, 0);
+    g_autofree char *path = dir_path(world, name);
+    g_auto(VolumeDef) volume;
+    g_auto(VolumeState) made = {0};
+    g_autoptr(Io) io = open_device(device, VOLUME_READ, NULL);
+    PoolDef pool = *world->pool;
+    PoolSchema schema = *pool.schema;
+
+    volume_at(&volume, device->path);
+    schema.volume_formats = NULL; /* as logical pools have it */
+    pool.schema = &schema;
+    VolumeSource source = {.pool = &pool, .volume = &volume, .io = io};
+    spec->capacity = 16 * MIB; /* as the engine fits it to the source */
+    g_assert_true(
+        world->backend->volume_clone(world->pool, world->op, spec, &source, 0, &made, NULL));
+    g_assert_cmpuint(made.volume->capacity, ==, 16 * MIB);
+    g_assert_cmpuint(made.volume->allocation, <, 2 * MIB);
+    g_autofree char *output =
+        dir_run((const char *[]){"qemu-img", "compare", "-f", "raw", "-F",
+                                 image_format_name(format), device->path, path, NULL});
+    g_assert_nonnull(strstr(output, "identical"));
+}
+
+static void test_source(DirWorld *world, gconstpointer data)
+{
+    LOOP(device, .size = 16 * MIB);
+    autofd int fd = open(device.path, O_RDWR | O_CLOEXEC);
+
+    if (!dir_needs("qemu-img"))
+        return;
+    g_assert_true(fd_write_at(fd, "text", 4, 0) && fd_write_at(fd, "text", 4, 9 * MIB));
+    fd_close(&fd);
+    check_file_of(world, &device, "raw", IMAGE_FORMAT_RAW);
+    check_file_of(world, &device, "qcow2", IMAGE_FORMAT_QCOW2);
+    check_file_of(world, &device, "vmdk", IMAGE_FORMAT_VMDK);
+}
+
 static void put_sources(DirWorld *world)
 {
     g_autofree char *raw = dir_path(world, "raw"), *image = dir_path(world, "image");
@@ -464,6 +504,7 @@ int main(int argc, char **argv)
     g_test_add_func("/device/vanished", test_vanished);
     g_test_add_func("/device/wipe", test_wipe);
     g_test_add_func("/device/wipe-cancelled", test_wipe_cancelled);
+    ADD("source", test_source);
     ADD("fill", test_fill);
     ADD("fill-too-large", test_fill_too_large);
     ADD("fill-refused", test_fill_refused);

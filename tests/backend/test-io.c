@@ -4,12 +4,16 @@
 #include "crew.h"
 #include "dir-fixture.h"
 #include "errors.h"
+#include "loop-device.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /* Open content (files, block devices), the mover between two of them, and the crew of threads. */
@@ -119,21 +123,12 @@ static void test_errors(void)
 /* A loop device stands for the block devices of other pool types. */
 static void test_block_device(void)
 {
-    g_autofree char *path = NULL, *device = NULL;
-    autofd int image = g_file_open_tmp("backend-loop-XXXXXX", &path, NULL);
-    const char *attach[] = {"losetup", "--find", "--show", path, NULL};
-    Command command = {.argv = attach};
-    g_auto(CommandResult) result = {0};
+    g_auto(LoopDevice) device = {0};
     guint64 start, end;
 
-    g_assert_cmpint(ftruncate(image, 4 * MIB), ==, 0);
-    if (!command_run_ok(NULL, &command, &result, NULL)) {
-        g_test_skip("no loop devices");
-        g_assert_cmpint(unlink(path), ==, 0);
+    if (!loop_attach(&device, &(const LoopOptions){.size = 4 * MIB}))
         return;
-    }
-    device = g_strdup(g_strchomp(result.output));
-    g_autoptr(Io) io = io_new_fd(open(device, O_RDWR | O_CLOEXEC));
+    g_autoptr(Io) io = io_new_fd(open(device.path, O_RDWR | O_CLOEXEC));
     g_assert_cmpint(io->fd, >=, 0);
     g_assert_cmpuint(size_of(io), ==, 4 * MIB);
     for (guint i = 0; i < 2; i++) {
@@ -160,9 +155,175 @@ static void test_block_device(void)
     assert_text(io, "\0\0\0\0", 4, 0);
     assert_text(io, "copied", 6, MIB);
     assert_text(io, "\0\0\0\0", 4, 4096 + MIB);
-    io_close(g_steal_pointer(&io));
-    g_free(dir_run((const char *[]){"losetup", "-d", device, NULL}));
-    g_assert_cmpint(unlink(path), ==, 0);
+}
+
+/* What is written to a partition is seen through the disk, though that has a cache of its own. */
+static void test_partition(void)
+{
+    g_auto(LoopDevice) device = {0};
+
+    if (!loop_attach(&device, &(const LoopOptions){.size = 4 * MIB}))
+        return;
+    const char *add[] = {"addpart", device.path, "1", "2048", "2048", NULL};
+    const char *remove[] = {"delpart", device.path, "1", NULL};
+    g_autofree char *path = g_strconcat(device.path, "p1", NULL);
+    g_free(dir_run(add));
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0) {
+        g_free(dir_run(remove));
+        g_test_skip("no nodes of partitions");
+        return;
+    }
+    Io *part = io_new_fd(fd), *whole = io_new_fd(open(device.path, O_RDONLY | O_CLOEXEC));
+    g_assert_cmpuint(size_of(part), ==, MIB);
+    assert_text(whole, "\0\0\0\0", 4, MIB);
+    put(part, "text", 0);
+    g_assert_true(part->ops->flush(part, NULL));
+    assert_text(whole, "text", 4, MIB);
+    io_close(part);
+    io_close(whole);
+    g_free(dir_run(remove));
+}
+
+/* Storage whose n-th call fails. */
+typedef struct Failing {
+    Io io; /* first: the copy gets this */
+    Io *inner;
+    guint calls, fail_at;
+} Failing;
+
+static bool fails_now(Io *io, GError **error)
+{
+    Failing *failing = (Failing *)io;
+
+    if (++failing->calls < failing->fail_at)
+        return false;
+    g_assert_cmpuint(failing->calls, ==, failing->fail_at); /* nothing is called after a failure */
+    return !error_set_errno(error, ORIGIN_STORAGE, EIO, "injected");
+}
+
+static Io *inner_of(Io *io)
+{
+    return ((Failing *)io)->inner;
+}
+
+static gssize failing_read(Io *io, void *buffer, gsize size, guint64 offset, GError **error)
+{
+    return fails_now(io, error)
+               ? -1
+               : inner_of(io)->ops->read(inner_of(io), buffer, size, offset, error);
+}
+
+static bool failing_write(Io *io, const void *buffer, gsize size, guint64 offset, GError **error)
+{
+    return !fails_now(io, error) &&
+           inner_of(io)->ops->write(inner_of(io), buffer, size, offset, error);
+}
+
+static bool failing_zero(Io *io, guint64 offset, guint64 length, bool reserve, GError **error)
+{
+    return !fails_now(io, error) &&
+           inner_of(io)->ops->zero(inner_of(io), offset, length, reserve, error);
+}
+
+static bool failing_next_data(Io *io, guint64 offset, guint64 *ret_start, guint64 *ret_end,
+                              GError **error)
+{
+    return !fails_now(io, error) &&
+           inner_of(io)->ops->next_data(inner_of(io), offset, ret_start, ret_end, error);
+}
+
+static const IoOps failing_ops = {
+    .read = failing_read,
+    .write = failing_write,
+    .zero = failing_zero,
+    .next_data = failing_next_data,
+};
+
+/* Returns true once the copy is through. */
+static bool copy_with_failure(Io *from, Io *to, bool at_source, guint fail_at)
+{
+    Failing failing = {
+        .io = {.ops = &failing_ops, .fd = -1},
+        .inner = at_source ? from : to,
+        .fail_at = fail_at,
+    };
+    g_autoptr(GError) error = NULL;
+
+    if (io_copy(at_source ? &failing.io : from, at_source ? to : &failing.io, 5 * MIB, 0, NULL,
+                &error))
+        return true;
+    g_assert_cmpint(error_errno(error), ==, EIO);
+    return false;
+}
+
+static void test_copy_fails(void)
+{
+    g_autoptr(Io) from = open_scratch(4 * MIB), to = open_scratch(5 * MIB);
+
+    put(from, "data", 2 * MIB);
+    for (guint at_source = 0; at_source < 2; at_source++) {
+        guint failures = 0;
+        put(to, "old", 4 * MIB);
+        while (!copy_with_failure(from, to, at_source, failures + 1))
+            failures++;
+        g_assert_cmpuint(failures, >=, 3);
+        assert_text(to, "data", 4, 2 * MIB);
+        assert_text(to, "\0\0\0", 3, 4 * MIB);
+    }
+}
+
+/* Bytes of the file that are in memory. */
+static guint64 resident(const Io *io, guint64 size)
+{
+    gsize page = (gsize)sysconf(_SC_PAGESIZE), pages = size / page, count = 0;
+    g_autofree guchar *vector = g_malloc(pages);
+    void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, io->fd, 0);
+
+    g_assert_true(map != MAP_FAILED);
+    g_assert_cmpint(mincore(map, size, vector), ==, 0);
+    for (gsize i = 0; i < pages; i++)
+        count += vector[i] & 1;
+    g_assert_cmpint(munmap(map, size), ==, 0);
+    return count * page;
+}
+
+#define PASS_SIZE (160 * MIB)
+
+static void pass_over(Io *io, bool writes)
+{
+    g_autofree char *bytes = g_strnfill(MIB, 'x');
+    IoPass pass;
+
+    io_pass_begin(&pass, io, writes, 0);
+    for (guint64 at = 0; at < PASS_SIZE; at += MIB) {
+        if (writes)
+            g_assert_true(io->ops->write(io, bytes, MIB, at, NULL));
+        else
+            g_assert_cmpint(io->ops->read(io, bytes, MIB, at, NULL), ==, MIB);
+        io_pass_moved(&pass, at + MIB);
+    }
+}
+
+/* A large pass keeps little in memory, but doesn't throw out what was there before it. */
+static void test_pass(void)
+{
+    g_autoptr(Io) io = open_scratch(PASS_SIZE);
+    struct statfs fs;
+
+    g_assert_cmpint(fstatfs(io->fd, &fs), ==, 0);
+    if ((guint64)fs.f_type == TMPFS_MAGIC || (guint64)fs.f_type == OVERLAYFS_SUPER_MAGIC) {
+        g_test_skip("files that live in memory, or are kept by another file system");
+        return;
+    }
+    pass_over(io, true);
+    g_assert_cmpuint(resident(io, PASS_SIZE), <=, 100 * MIB);
+    g_assert_true(io->ops->flush(io, NULL));
+    g_autofree char *all = g_malloc(PASS_SIZE);
+    g_assert_cmpint(io->ops->read(io, all, PASS_SIZE, 0, NULL), ==, PASS_SIZE);
+    guint64 before = resident(io, PASS_SIZE);
+    pass_over(io, false);
+    g_assert_cmpuint(resident(io, PASS_SIZE), >=, before);
 }
 
 static void test_copy_over_data(void)
@@ -258,6 +419,9 @@ int main(int argc, char **argv)
     g_test_add_func("/io/next-data", test_next_data);
     g_test_add_func("/io/errors", test_errors);
     g_test_add_func("/io/block-device", test_block_device);
+    g_test_add_func("/io/partition", test_partition);
+    g_test_add_func("/io/copy-fails", test_copy_fails);
+    g_test_add_func("/io/pass", test_pass);
     g_test_add_func("/io/copy-over-data", test_copy_over_data);
     g_test_add_func("/io/copy-fresh", test_copy_fresh);
     g_test_add_func("/crew/all-once", test_crew);

@@ -178,6 +178,84 @@ static int64_t read_endlessly(void *out, size_t size, void *data)
     return *given < (uint64_t)64 * 1024 * MIB ? (int64_t)size : 0;
 }
 
+/* ---- a volume of a fixed size ---- */
+
+static char *run(const char *const *argv)
+{
+    char *output = NULL;
+    int status = -1;
+
+    if (!g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL,
+                      NULL, NULL, &output, NULL, &status, NULL) ||
+        status != 0)
+        g_clear_pointer(&output, g_free);
+    return output ? g_strchomp(output) : NULL;
+}
+
+/* A block device as a volume of the pool, over the file; NULL where there are none. */
+static char *attach(Fixture *fixture, const char *file, const char *node)
+{
+    char *device = run((const char *[]){"losetup", "--find", "--show", file, NULL});
+    struct stat st;
+
+    if (!device) {
+        g_test_skip("no loop devices");
+        return NULL;
+    }
+    g_assert_cmpint(stat(device, &st), ==, 0);
+    g_assert_cmpint(mknod(node, S_IFBLK | 0600, st.st_rdev), ==, 0);
+    g_assert_cmpint(cistern_pool_refresh(fixture->pool, 0), ==, 0);
+    return device;
+}
+
+static void assert_download(CisternVolume *volume, guint flags, const guint8 *bytes, gsize size)
+{
+    g_autoptr(GByteArray) got = g_byte_array_new();
+    Buffer to = {.got = got};
+
+    g_assert_cmpint(cistern_volume_download(volume, 0, 0, flags, &sink, &to), ==, 0);
+    g_assert_cmpuint(got->len, ==, size);
+    g_assert_cmpint(memcmp(got->data, bytes, size), ==, 0);
+}
+
+static void move_on_device(CisternVolume *volume, guint8 *bytes, gsize size)
+{
+    Buffer from = {.bytes = bytes, .size = size};
+    Buffer longer = {.bytes = bytes, .size = size + 1};
+    /* Neither end of the hole is one of a sector. */
+    Buffer sparse = {.bytes = bytes, .size = size, .hole_start = MIB + 1, .hole_end = 3 * MIB + 7};
+
+    g_assert_cmpint(cistern_volume_upload(volume, 0, 0, 0, &source, &from), ==, 0);
+    assert_download(volume, 0, bytes, size);
+    g_assert_cmpint(cistern_volume_upload(volume, 0, 0, CISTERN_STREAM_SPARSE, &source, &sparse),
+                    ==, 0);
+    memset(bytes + MIB + 1, 0, 2 * MIB + 6);
+    assert_download(volume, CISTERN_STREAM_SPARSE, bytes, size);
+    g_assert_cmpint(cistern_volume_upload(volume, 0, 0, 0, &source, &longer), ==, -1);
+    assert_error(CISTERN_ERROR_SYSTEM);
+    g_assert_cmpint(cistern_last_error()->system_error, ==, ENOSPC);
+}
+
+/* What does not fit is an error, and a hole reads as zeros there too. */
+static void test_device(Fixture *fixture, gconstpointer unused)
+{
+    const gsize size = 4 * MIB + 512;
+    g_autofree char *file = g_build_filename(fixture->folder, "disk", NULL);
+    g_autofree char *node = g_build_filename(fixture->folder, "p", "dev", NULL);
+    g_autofree guint8 *bytes = pattern(size + 1);
+
+    g_assert_true(g_file_set_contents(file, "", 0, NULL));
+    g_assert_cmpint(truncate(file, (off_t)size), ==, 0);
+    g_autofree char *device = attach(fixture, file, node);
+    if (!device)
+        return;
+    CisternVolume *volume = cistern_find_volume(fixture->pool, "dev");
+    g_assert_nonnull(volume);
+    move_on_device(volume, bytes, size);
+    cistern_volume_free(volume);
+    g_free(run((const char *[]){"losetup", "-d", device, NULL}));
+}
+
 /* It hears of it on its way, not at the end. */
 static void test_too_long(Fixture *fixture, gconstpointer unused)
 {
@@ -332,6 +410,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     ADD("/client/stream/there-and-back", test_there_and_back);
     ADD("/client/stream/sparse", test_sparse);
+    ADD("/client/stream/device", test_device);
     ADD("/client/stream/too-long", test_too_long);
     ADD("/client/stream/source-gives-up", test_source_gives_up);
     ADD("/client/stream/sink-gives-up", test_sink_gives_up);

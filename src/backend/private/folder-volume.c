@@ -36,19 +36,22 @@ static bool is_foreign(mode_t mode)
 }
 
 /* Opens what has content: files and block devices, else -1 with errno. A link is followed for
- * reading only, and inside the folder. */
+ * reading only, and inside the folder. A device is claimed for writing: EBUSY while this host
+ * itself uses it. */
 static int open_content(const Folder *folder, const char *name, VolumeAccess access,
                         struct stat *ret)
 {
-    struct stat st;
+    struct stat st = {0};
 
     if (fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && is_foreign(st.st_mode)) {
         errno = ENODEV;
         return -1;
     }
-    autofd int fd = access == VOLUME_READ
-                        ? entry_open_read(folder, name)
-                        : fd_open_beneath(folder->fd, name, O_RDWR | O_NONBLOCK | O_NOFOLLOW, 0);
+    int claim = S_ISBLK(st.st_mode) ? O_EXCL : 0;
+    autofd int fd =
+        access == VOLUME_READ
+            ? entry_open_read(folder, name)
+            : fd_open_beneath(folder->fd, name, O_RDWR | O_NONBLOCK | O_NOFOLLOW | claim, 0);
     if (fd < 0 || fstat(fd, &st) < 0)
         return -1;
     if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
