@@ -3,6 +3,8 @@
 
 #include "backends.h"
 
+#include <stddef.h>
+
 const Backend *const backends[] = {
     &backend_dir,      &backend_fs,           &backend_netfs, &backend_logical,  &backend_disk,
     &backend_iscsi,    &backend_iscsi_direct, &backend_scsi,  &backend_mpath,    &backend_rbd,
@@ -27,8 +29,5 @@ const PoolSchemaList *backend_schemas(void)
 
 const Backend *backend_for_schema(const PoolSchema *schema)
 {
-    for (guint i = 0; i < n_backends; i++)
-        if (&backends[i]->schema == schema)
-            return backends[i];
-    g_assert_not_reached();
+    return (const Backend *)(gconstpointer)((const char *)schema - offsetof(Backend, schema));
 }

@@ -10,5 +10,5 @@ extern const guint n_backends;
 /* Their schemas, for the parser. */
 const PoolSchemaList *backend_schemas(void);
 
-/* The backend whose schema this is. Never NULL for a schema of backend_schemas(). */
+/* The backend whose schema this is: a schema is always a part of one, listed here or not. */
 const Backend *backend_for_schema(const PoolSchema *schema);
