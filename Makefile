@@ -26,6 +26,7 @@ bench:
 	meson setup build-bench --buildtype=release $(if $(wildcard build-bench/build.ninja),--reconfigure)
 	ninja -C build-bench
 	tests/bench/run build-bench --write docs/benchmarks.md
+	tests/bench/run build-bench --lab --write docs/benchmarks.md
 
 format:
 	scripts/install-packages format

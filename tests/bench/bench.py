@@ -545,12 +545,13 @@ def table(head, rows):
     return "\n".join(lines) + "\n"
 
 
-def write_into(path, text):
+def write_into(path, text, begin=BEGIN, end=END):
+    """Puts the text between two marks of a document."""
     with open(path, encoding="utf-8") as old:
-        head, _, rest = old.read().partition(BEGIN)
-        tail = rest.partition(END)[2]
+        head, _, rest = old.read().partition(begin)
+        tail = rest.partition(end)[2]
     with open(path, "w", encoding="utf-8") as out:
-        out.write(f"{head}{BEGIN}\n{text}{END}{tail}")
+        out.write(f"{head}{begin}\n{text}{end}{tail}")
 
 
 def main():
