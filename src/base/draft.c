@@ -126,13 +126,18 @@ static void rename_back(const Draft *draft, const char *name)
         (void)renameat(draft->folder, name, draft->folder, draft->name);
 }
 
+static bool report_rename(const char *name, GError **error)
+{
+    return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot give a new file its name '%s'",
+                           name);
+}
+
 bool draft_publish(Draft *draft, const char *name, bool replace, GError **error)
 {
     if (fsync(draft->fd) < 0)
         return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write '%s' to disk", name);
     if (!(replace ? rename_over(draft, name) : rename_new(draft, name)))
-        return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot give a new file its name '%s'",
-                               name);
+        return report_rename(name, error);
     if (!fd_flush_folder(draft->folder)) {
         error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write the name '%s' to disk", name);
         rename_back(draft, name);
@@ -140,6 +145,30 @@ bool draft_publish(Draft *draft, const char *name, bool replace, GError **error)
     }
     if (replace)
         (void)unlinkat(draft->folder, draft->name, 0); /* what was replaced */
+    fd_close(&draft->fd);
+    *draft = DRAFT_INIT;
+    return true;
+}
+
+bool draft_publish_new(Draft *draft, const char *name, GError **error)
+{
+    if (!rename_new(draft, name))
+        return report_rename(name, error);
+    /* The file system's journal takes both in one go. */
+    if (fsync(draft->fd) < 0 || !fd_flush_folder(draft->folder)) {
+        error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write '%s' to disk", name);
+        rename_back(draft, name);
+        return false;
+    }
+    fd_close(&draft->fd);
+    *draft = DRAFT_INIT;
+    return true;
+}
+
+bool draft_publish_unflushed(Draft *draft, const char *name, GError **error)
+{
+    if (renameat(draft->folder, draft->name, draft->folder, name) < 0)
+        return report_rename(name, error);
     fd_close(&draft->fd);
     *draft = DRAFT_INIT;
     return true;

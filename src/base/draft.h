@@ -31,6 +31,16 @@ bool draft_create_folder(int folder, mode_t mode, Draft *ret, GError **error);
  * On success the draft is empty and its fd closed; on failure it can still be discarded. */
 bool draft_publish(Draft *draft, const char *name, bool replace, GError **error);
 
+/* The same with one wait for the disk instead of two, and only where nothing has the name (else
+ * EEXIST). A power failure meanwhile may leave the name with a file that isn't whole. One of up to
+ * DRAFT_BLOCK bytes is empty then, for the caller to tell. */
+#define DRAFT_BLOCK 4096
+bool draft_publish_new(Draft *draft, const char *name, GError **error);
+
+/* The same for what is void after a power failure anyway: in place of whatever has the name, in one
+ * step for all who look, but nothing waits for the disk. */
+bool draft_publish_unflushed(Draft *draft, const char *name, GError **error);
+
 /* Removes the file (recursively, for a folder) and closes the fd; harmless on an empty draft. */
 void draft_discard(Draft *draft);
 

@@ -1,23 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "state-folder.h"
 
-#include "draft.h"
 #include "errors.h"
 #include "fd.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define LOCK_FILE    "lock"
-#define STATES       "run"
-#define BOOT_FILE    "boot-id"
-#define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
-#define TEXT_MAX     256
-#define RETRY        (20 * G_TIME_SPAN_MILLISECOND)
+#define LOCK_FILE "lock"
+#define TEXT_MAX  256
+#define RETRY     (20 * G_TIME_SPAN_MILLISECOND)
 
 static bool fail(GError **error, const char *what, const char *folder)
 {
@@ -67,77 +61,6 @@ static bool sign_lock(int lock, const char *folder, GError **error)
     return true;
 }
 
-/* ---- the boot ---- */
-
-/* An absent file is an earlier boot's; one that can't be read says nothing, and nothing must be
- * forgotten for that. */
-static bool folder_is_of_this_boot(int states, const char *boot_id, bool *ret)
-{
-    g_autofree char *known = fd_read_file_at(states, BOOT_FILE, TEXT_MAX, NULL);
-    if (!known && errno != ENOENT)
-        return false;
-    *ret = known && g_str_equal(known, boot_id);
-    return true;
-}
-
-static bool remove_files(int states)
-{
-    int copy = openat(states, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-    bool ok = dir != NULL;
-    if (!dir && copy >= 0)
-        close(copy);
-    for (struct dirent *entry; ok && (entry = readdir(dir));)
-        if (entry->d_type != DT_DIR)
-            ok = unlinkat(states, entry->d_name, 0) == 0 || errno == ENOENT || errno == EISDIR;
-    if (dir)
-        closedir(dir);
-    return ok;
-}
-
-static bool write_boot_id(int states, const char *boot_id, GError **error)
-{
-    autodraft Draft draft = DRAFT_INIT;
-    return draft_create(states, 0600, &draft, error) &&
-           (fd_write_at(draft.fd, boot_id, strlen(boot_id), 0) ||
-            fail(error, "write", BOOT_FILE)) &&
-           draft_publish(&draft, BOOT_FILE, true, error);
-}
-
-/* A machine that does not tell its boots apart gives the same text always. */
-static char *read_boot_id(GError **error)
-{
-    autofd int fd = open(BOOT_ID_PATH, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT)
-        return g_strdup("unknown");
-    char buffer[TEXT_MAX] = "";
-    if (fd < 0 || fd_read_at(fd, buffer, sizeof buffer - 1, 0) < 0) {
-        fail(error, "read", BOOT_ID_PATH);
-        return NULL;
-    }
-    return g_strdup(g_strstrip(buffer));
-}
-
-static bool forget_earlier_boot(int base, const char *folder, GError **error)
-{
-    g_autofree char *boot_id = read_boot_id(error);
-    bool same = false;
-    if (!boot_id)
-        return false;
-    if (mkdirat(base, STATES, 0700) < 0 && errno != EEXIST)
-        return fail(error, "make the folder '" STATES "' in", folder);
-    autofd int states = fd_open_beneath(base, STATES, O_RDONLY | O_DIRECTORY, 0);
-    if (states < 0)
-        return fail(error, "open the folder '" STATES "' in", folder);
-    if (!folder_is_of_this_boot(states, boot_id, &same))
-        return fail(error, "read '" BOOT_FILE "' in the state folder", folder);
-    if (same)
-        return true;
-    if (!remove_files(states))
-        return fail(error, "remove the states of an earlier boot from", folder);
-    return write_boot_id(states, boot_id, error);
-}
-
 int state_folder_lock(const char *folder, gint64 patience, GError **error)
 {
     if (g_mkdir_with_parents(folder, 0700) < 0) {
@@ -151,8 +74,7 @@ int state_folder_lock(const char *folder, gint64 patience, GError **error)
         fail(error, "open the state folder", folder);
         return -1;
     }
-    if (!wait_for_lock(lock, folder, patience, error) || !sign_lock(lock, folder, error) ||
-        !forget_earlier_boot(base, folder, error))
+    if (!wait_for_lock(lock, folder, patience, error) || !sign_lock(lock, folder, error))
         return -1;
     return fd_steal(&lock);
 }

@@ -4,14 +4,10 @@
 #include <glib.h>
 #include <stdbool.h>
 
-/*
- * The folder of an embedded engine. It lies on a disk, so that what is in its
- * run/ may be older than the last boot of the machine, when no pool it speaks
- * of is up any more.
- */
+/* The folder of an embedded engine. */
 
 /* Makes the folder where it is missing and locks it, waiting up to `patience` microseconds for
- * another process to let go. Forgets the states of an earlier boot. Returns the descriptor that
- * holds the lock; closing it gives the folder back. -1 on failure.
- * Errors: ERROR_OPERATION_INVALID naming the process that holds it; ERROR_SYSTEM. */
+ * another process to let go. Returns the descriptor that holds the lock; closing it gives the
+ * folder back. -1 on failure. Errors: ERROR_OPERATION_INVALID naming the process that holds it;
+ * ERROR_SYSTEM. */
 int state_folder_lock(const char *folder, gint64 patience, GError **error);

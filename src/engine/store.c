@@ -18,23 +18,137 @@
 #define LOCK_FILE        "driver.pid" /* libvirt's name for it, so that the two exclude each other */
 #define AUTOSTART_FOLDER "autostart"
 #define AUTOSTART_MARKER "autostarted"
+#define REMOVAL_DELAY    (100 * G_TIME_SPAN_MILLISECOND)
 #define FILE_LIMIT       (4 * 1024 * 1024) /* bytes; far above any definition */
 
 struct Store {
     char *paths[2]; /* absolute; by StoreKind */
     int folders[2];
     int lock;
+
+    GMutex lock_of_flusher; /* guards what follows */
+    GCond changed;
+    GThread *flusher; /* writes to disk which definitions were removed; made when first needed */
+    gint64 due;       /* when it is to do so, monotonic; 0: nothing to do */
+    bool closing;
 };
 
-/* What differs between saved definitions and those of running pools. */
+/* What is replaced must not be lost with a power failure, a long definition not be cut; a short one
+ * of a new name may be empty after it, if nobody was told that it is saved. */
+static bool publish(Draft *draft, const char *file, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    struct stat st;
+
+    if (fstat(draft->fd, &st) < 0 || st.st_size > DRAFT_BLOCK)
+        return draft_publish(draft, file, true, error);
+    if (draft_publish_new(draft, file, &failure))
+        return true;
+    if (error_errno(failure) == EEXIST)
+        return draft_publish(draft, file, true, error);
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return false;
+}
+
+/* What differs between saved definitions and those of running pools. A state is void after a power
+ * failure, whatever of it reached the disk: nothing waits for that. */
 static const struct {
     char *(*format)(const PoolDef *def);
+    bool (*publish)(Draft *draft, const char *file, GError **error);
     ErrorCode mismatch_code;
     const char *mismatch; /* of "… '<path>' does not match pool name '<name>'" */
 } kinds[] = {
-    [STORE_CONFIG] = {pool_def_format_config, ERROR_XML, "Storage pool config filename"},
-    [STORE_STATE] = {pool_def_format_state, ERROR_INTERNAL, "Storage pool state file"},
+    [STORE_CONFIG] = {pool_def_format_config, publish, ERROR_XML, "Storage pool config filename"},
+    [STORE_STATE] = {pool_def_format_state, draft_publish_unflushed, ERROR_INTERNAL,
+                     "Storage pool state file"},
 };
+
+/* ---- the folders ---- */
+
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The names of definition files, in order; NULL with errno. */
+static GPtrArray *list_files(int folder)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    autofd int fd = fd_open_beneath(folder, ".", O_RDONLY | O_DIRECTORY, 0);
+    DIR *entries = fd >= 0 ? fdopendir(fd) : NULL;
+    struct dirent *entry;
+
+    if (!entries)
+        return NULL;
+    fd_steal(&fd);
+    while (errno = 0, (entry = readdir(entries)))
+        if (g_str_has_suffix(entry->d_name, SUFFIX))
+            g_ptr_array_add(names, g_strdup(entry->d_name));
+    int status = errno;
+    closedir(entries);
+    errno = status;
+    if (status != 0)
+        return NULL;
+    g_ptr_array_sort(names, compare_strings);
+    return g_steal_pointer(&names);
+}
+
+/* What was removed and comes back with a power failure is as it was before: that is worth a
+ * warning, not an error that says it is still there. */
+static void flush_removal(int folder, const char *what)
+{
+    if (!fd_flush_folder(folder))
+        log_warning("%s removed, but may come back after a power failure: %s", what,
+                    g_strerror(errno));
+}
+
+/* Until there is something to flush, or the end. */
+static bool wait_for_removals(Store *store)
+{
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&store->lock_of_flusher);
+
+    while (!store->closing && store->due == 0)
+        g_cond_wait(&store->changed, &store->lock_of_flusher);
+    while (!store->closing &&
+           g_cond_wait_until(&store->changed, &store->lock_of_flusher, store->due))
+        ;
+    bool due = store->due != 0;
+    store->due = 0; /* what is removed from here on needs another */
+    return due;
+}
+
+static void *flush_removals(void *data)
+{
+    Store *store = data;
+
+    while (wait_for_removals(store))
+        flush_removal(store->folders[STORE_CONFIG], "definitions are");
+    return NULL;
+}
+
+/* The disk gets it a moment later, in one go with others; nobody waits. */
+static void flush_soon(Store *store)
+{
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&store->lock_of_flusher);
+
+    if (!store->flusher)
+        store->flusher = g_thread_new("cistern-store", flush_removals, store);
+    if (store->due == 0)
+        store->due = g_get_monotonic_time() + REMOVAL_DELAY;
+    g_cond_signal(&store->changed);
+}
+
+static void stop_flusher(Store *store)
+{
+    g_mutex_lock(&store->lock_of_flusher);
+    store->closing = true;
+    g_cond_signal(&store->changed);
+    g_mutex_unlock(&store->lock_of_flusher);
+    if (store->flusher)
+        g_thread_join(store->flusher);
+    g_cond_clear(&store->changed);
+    g_mutex_clear(&store->lock_of_flusher);
+}
 
 /* ---- opening and the lock ---- */
 
@@ -122,6 +236,68 @@ static bool take_lock(Store *store, GError **error)
     return true;
 }
 
+/* ---- the boot ---- */
+
+/* Changes with every boot; empty where the system doesn't tell. */
+static char *boot_id(void)
+{
+    char *id = NULL;
+
+    if (!g_file_get_contents("/proc/sys/kernel/random/boot_id", &id, NULL, NULL))
+        return g_strdup("");
+    return g_strstrip(id);
+}
+
+/* The boot in which pools were autostarted last. Empty: it isn't told (libvirt's marker, which lies
+ * in a folder that doesn't outlive the boot). NULL with errno, ENOENT when there was none yet. */
+static char *marked_boot(Store *store)
+{
+    char *boot = fd_read_file_at(store->folders[STORE_STATE], AUTOSTART_MARKER, 256, NULL);
+
+    return boot ? g_strstrip(boot) : NULL;
+}
+
+static bool remove_states(Store *store, GError **error)
+{
+    int folder = store->folders[STORE_STATE];
+    g_autoptr(GPtrArray) files = list_files(folder);
+
+    for (guint i = 0; files && i < files->len; i++)
+        if (unlinkat(folder, files->pdata[i], 0) < 0 && errno != ENOENT)
+            g_clear_pointer(&files, g_ptr_array_unref);
+    return files || error_set_errno(error, ORIGIN_STORAGE, errno,
+                                    "cannot remove the states of an earlier boot from '%s'",
+                                    store->paths[STORE_STATE]);
+}
+
+/* A folder of states that lies on a disk is older than the boot when no pool is up any more. */
+static bool forget_earlier_boot(Store *store, GError **error)
+{
+    g_autofree char *marked = marked_boot(store);
+    g_autofree char *boot = boot_id();
+
+    if (!marked && errno != ENOENT)
+        return error_set_errno(error, ORIGIN_STORAGE, errno,
+                               "cannot read '%s/" AUTOSTART_MARKER "'", store->paths[STORE_STATE]);
+    if (!marked || *marked == '\0' || *boot == '\0' || strcmp(marked, boot) == 0)
+        return true;
+    return remove_states(store, error);
+}
+
+/* See publish(). */
+static void remove_empty_configs(Store *store)
+{
+    int folder = store->folders[STORE_CONFIG];
+    g_autoptr(GPtrArray) files = list_files(folder);
+    struct stat st;
+
+    for (guint i = 0; files && i < files->len; i++)
+        if (fstatat(folder, files->pdata[i], &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(st.st_mode) && st.st_size == 0 && unlinkat(folder, files->pdata[i], 0) == 0)
+            log_warning("removed '%s/%s', an empty file", store->paths[STORE_CONFIG],
+                        (char *)files->pdata[i]);
+}
+
 static void sweep(Store *store)
 {
     autofd int links =
@@ -129,6 +305,7 @@ static void sweep(Store *store)
 
     draft_sweep(store->folders[STORE_CONFIG]);
     draft_sweep(store->folders[STORE_STATE]);
+    remove_empty_configs(store);
     if (links >= 0)
         draft_sweep(links);
 }
@@ -138,11 +315,13 @@ Store *store_open(const char *config_dir, const char *state_dir, GError **error)
     g_autoptr(Store) store = g_new0(Store, 1);
     const char *paths[] = {[STORE_CONFIG] = config_dir, [STORE_STATE] = state_dir};
 
+    g_mutex_init(&store->lock_of_flusher);
+    g_cond_init(&store->changed);
     store->folders[STORE_CONFIG] = store->folders[STORE_STATE] = store->lock = -1;
     for (StoreKind kind = STORE_CONFIG; kind <= STORE_STATE; kind++)
         if (!open_folder(paths[kind], &store->paths[kind], &store->folders[kind], error))
             return NULL;
-    if (!take_lock(store, error))
+    if (!take_lock(store, error) || !forget_earlier_boot(store, error))
         return NULL;
     sweep(store);
     return g_steal_pointer(&store);
@@ -152,6 +331,7 @@ void store_close(Store *store)
 {
     if (!store)
         return;
+    stop_flusher(store);
     for (StoreKind kind = STORE_CONFIG; kind <= STORE_STATE; kind++) {
         fd_close(&store->folders[kind]);
         g_free(store->paths[kind]);
@@ -169,34 +349,6 @@ void store_problem_free(StoreProblem *problem)
     g_free(problem->path);
     g_clear_error(&problem->error);
     g_free(problem);
-}
-
-static int compare_strings(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* The names of definition files, in order; NULL with errno. */
-static GPtrArray *list_files(int folder)
-{
-    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-    autofd int fd = fd_open_beneath(folder, ".", O_RDONLY | O_DIRECTORY, 0);
-    DIR *entries = fd >= 0 ? fdopendir(fd) : NULL;
-    struct dirent *entry;
-
-    if (!entries)
-        return NULL;
-    fd_steal(&fd);
-    while (errno = 0, (entry = readdir(entries)))
-        if (g_str_has_suffix(entry->d_name, SUFFIX))
-            g_ptr_array_add(names, g_strdup(entry->d_name));
-    int status = errno;
-    closedir(entries);
-    errno = status;
-    if (status != 0)
-        return NULL;
-    g_ptr_array_sort(names, compare_strings);
-    return g_steal_pointer(&names);
 }
 
 static bool is_file_of(const char *file, const char *name)
@@ -274,15 +426,16 @@ static char *file_of(const char *name, GError **error)
     return NULL;
 }
 
-static bool write_file(int folder, const char *file, const char *text, GError **error)
+static bool write_file(Store *store, StoreKind kind, const char *file, const char *text,
+                       GError **error)
 {
     autodraft Draft draft = DRAFT_INIT;
 
-    if (!draft_create(folder, 0600, &draft, error))
+    if (!draft_create(store->folders[kind], 0600, &draft, error))
         return false;
     if (!fd_write_at(draft.fd, text, strlen(text), 0))
         return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write its content");
-    return draft_publish(&draft, file, true, error);
+    return kinds[kind].publish(&draft, file, error);
 }
 
 bool store_save(Store *store, StoreKind kind, const PoolDef *def, GError **error)
@@ -292,35 +445,34 @@ bool store_save(Store *store, StoreKind kind, const PoolDef *def, GError **error
 
     if (!file)
         return false;
-    if (write_file(store->folders[kind], file, text, error))
+    if (write_file(store, kind, file, text, error))
         return true;
     error_add_context(error, "cannot save '%s/%s': ", store->paths[kind], file);
     return false;
 }
 
-/* Removes a name. Fine if there is none. Errno. Once it is gone there is no way back: that it may
- * return with a power failure is worth a warning, not an error that says it is still there. */
-static bool remove_name(int folder, const char *file)
+/* Fine if there is none. Errno. */
+static bool remove_name(int folder, const char *file, bool *removed)
 {
-    if (unlinkat(folder, file, 0) < 0)
-        return errno == ENOENT;
-    if (!fd_flush_folder(folder))
-        log_warning("'%s' is removed, but may come back after a power failure: %s", file,
-                    g_strerror(errno));
-    return true;
+    *removed = unlinkat(folder, file, 0) == 0;
+    return *removed || errno == ENOENT;
 }
 
 bool store_remove(Store *store, StoreKind kind, const char *name, GError **error)
 {
     g_autofree char *file = file_of(name, error);
+    bool removed = false;
 
     if (!file)
         return false;
     /* First: a link that outlived its definition would come to life with the next of that name. */
     if (kind == STORE_CONFIG && !store_set_autostart(store, name, false, error))
         return false;
-    if (remove_name(store->folders[kind], file))
+    if (remove_name(store->folders[kind], file, &removed)) {
+        if (removed && kind == STORE_CONFIG)
+            flush_soon(store);
         return true;
+    }
     if (kind == STORE_CONFIG)
         return error_set(error, ERROR_INTERNAL, ORIGIN_STORAGE, "cannot remove config for %s",
                          name);
@@ -379,6 +531,18 @@ static bool make_link(Store *store, int links, const char *file)
     return false;
 }
 
+/* Flushed at once: a link that comes back would start the pool. Errno. */
+static bool remove_link(int links, const char *file)
+{
+    bool removed;
+
+    if (!remove_name(links, file, &removed))
+        return false;
+    if (removed)
+        flush_removal(links, "an autostart link is");
+    return true;
+}
+
 bool store_set_autostart(Store *store, const char *name, bool autostart, GError **error)
 {
     g_autofree char *file = file_of(name, error);
@@ -388,30 +552,17 @@ bool store_set_autostart(Store *store, const char *name, bool autostart, GError 
     autofd int links = open_links(store, autostart);
     if (links < 0 && !autostart && errno == ENOENT)
         return true;
-    if (links >= 0 && (autostart ? make_link(store, links, file) : remove_name(links, file)))
+    if (links >= 0 && (autostart ? make_link(store, links, file) : remove_link(links, file)))
         return true;
     return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot %s '%s/" AUTOSTART_FOLDER "/%s'",
                            autostart ? "make the link" : "remove", store->paths[STORE_CONFIG],
                            file);
 }
 
-/* Changes with every boot; empty where the system doesn't tell. */
-static char *boot_id(void)
-{
-    char *id = NULL;
-
-    if (!g_file_get_contents("/proc/sys/kernel/random/boot_id", &id, NULL, NULL))
-        return g_strdup("");
-    return g_strstrip(id);
-}
-
-/* libvirt's marker is empty: it lies in a folder that doesn't outlive the boot. Ours may, and so
- * says which boot it is of. */
 bool store_claim_autostart(Store *store)
 {
-    int folder = store->folders[STORE_STATE];
     g_autofree char *boot = boot_id();
-    g_autofree char *marker = fd_read_file_at(folder, AUTOSTART_MARKER, 256, NULL);
+    g_autofree char *marker = marked_boot(store);
     g_autoptr(GError) error = NULL;
 
     if (!marker && errno != ENOENT) {
@@ -419,9 +570,9 @@ bool store_claim_autostart(Store *store)
                   store->paths[STORE_STATE], g_strerror(errno));
         return false;
     }
-    if (marker && (*g_strstrip(marker) == '\0' || strcmp(marker, boot) == 0))
+    if (marker && (*marker == '\0' || strcmp(marker, boot) == 0))
         return false;
-    if (!write_file(folder, AUTOSTART_MARKER, boot, &error))
+    if (!write_file(store, STORE_STATE, AUTOSTART_MARKER, boot, &error))
         log_warning("pools may be autostarted again: cannot write '%s/" AUTOSTART_MARKER "': %s",
                     store->paths[STORE_STATE], error->message);
     return true;

@@ -9,11 +9,13 @@
  *   config_dir/<name>.xml            saved definition, mode 0600
  *   config_dir/autostart/<name>.xml  link to the absolute path of the above: start at boot
  *   state_dir/<name>.xml             definition of a running pool
- *   state_dir/autostarted            pools were autostarted in this boot
+ *   state_dir/autostarted            the boot in which pools were autostarted last
  *   state_dir/driver.pid             locked by the one process that works here
  *
- * A file is replaced in one step and on disk when a call returns true. All access is beneath the
- * two folders, whatever a name holds.
+ * A file is replaced in one step. A saved definition and its link are on disk when a call returns
+ * true; the removal of a definition gets there right after, unwaited for: one that comes back with
+ * a power failure is inactive and starts nothing. States are void after a power failure, and so
+ * never waited for. All access is beneath the two folders, whatever a name holds.
  *
  * Calls for different pools may run at the same time; those for one pool are serialised by the
  * caller.
@@ -25,12 +27,13 @@ typedef enum StoreKind {
     STORE_STATE,  /* running pools */
 } StoreKind;
 
-/* Makes the folders where they are missing, takes the lock, removes what dead writers left.
+/* Makes the folders where they are missing, takes the lock, removes what dead writers left and the
+ * states of an earlier boot.
  * Errors: ERROR_OPERATION_INVALID naming the process that has the lock (virtstoraged's lock
  * counts too); ERROR_SYSTEM. */
 Store *store_open(const char *config_dir, const char *state_dir, GError **error);
 
-/* Gives the lock back. */
+/* Waits for what the disk has yet to get; gives the lock back. */
 void store_close(Store *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_close)
 

@@ -764,6 +764,15 @@ static void session_read(Session *session)
     session_flush(session);
 }
 
+/* Telling the source anything wakes the loop up. */
+static void watch_socket(Session *session, GIOCondition wanted)
+{
+    if (wanted == session->watched)
+        return;
+    session->watched = wanted;
+    g_source_modify_unix_fd(session->source, session->poll_tag, wanted);
+}
+
 /* What the source is to wake up for: the socket, or messages that were read and not taken yet. */
 static void session_update(Session *session)
 {
@@ -772,14 +781,14 @@ static void session_update(Session *session)
     if (session->fd < 0 || session->corked)
         return;
     if (session->stage == SESSION_SHAKING_HANDS) {
-        g_source_modify_unix_fd(session->source, session->poll_tag, session->handshake_wants);
+        watch_socket(session, session->handshake_wants);
         return;
     }
     if (wants_input(session))
         wanted |= G_IO_IN;
     if (has_unsent(session))
         wanted |= G_IO_OUT;
-    g_source_modify_unix_fd(session->source, session->poll_tag, wanted);
+    watch_socket(session, wanted);
     g_source_set_ready_time(session->source, wants_input(session) && session->pending ? 0 : -1);
 }
 
@@ -837,7 +846,8 @@ static GSource *new_source(Session *session)
     GSource *source = g_source_new(&session_source_funcs, sizeof(SessionSource));
 
     ((SessionSource *)source)->session = session;
-    session->poll_tag = g_source_add_unix_fd(source, session->fd, G_IO_IN);
+    session->watched = G_IO_IN;
+    session->poll_tag = g_source_add_unix_fd(source, session->fd, session->watched);
     g_source_attach(source, session->core->config.context);
     return source;
 }

@@ -33,8 +33,9 @@ struct Session {
     Transport *next_transport; /* takes its place when all is sent */
     GSource *source;
     gpointer poll_tag;
-    Identity *identity; /* who this is */
-    const char *client; /* its label */
+    GIOCondition watched; /* what the source wakes up for */
+    Identity *identity;   /* who this is */
+    const char *client;   /* its label */
 
     ListenerKind kind;
     ListenerAuth auth;

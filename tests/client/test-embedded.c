@@ -768,7 +768,7 @@ static void test_killed_process(Fixture *fixture, gconstpointer unused)
 
 static void reopen_in(Fixture *fixture, const char *boot_id)
 {
-    g_autofree char *file = g_build_filename(fixture->folder, "state", "run", "boot-id", NULL);
+    g_autofree char *file = g_build_filename(fixture->folder, "state", "run", "autostarted", NULL);
     cistern_close(g_steal_pointer(&fixture->connection));
     if (boot_id)
         g_assert_true(g_file_set_contents(file, boot_id, -1, NULL));

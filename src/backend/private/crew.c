@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "crew.h"
+#include "priority.h"
 
 #include <stdatomic.h>
 #include <sys/resource.h>
@@ -54,13 +55,13 @@ static bool is_waiting(Pace *pace, guint tasks)
     return waiting;
 }
 
-static void *work(void *data);
+static void *work_beside(void *data);
 
 static void add_thread(Crew *crew)
 {
     g_mutex_lock(&crew->lock);
     if (crew->n_threads < CREW_THREADS_MAX && atomic_load(&crew->next) < crew->count) {
-        GThread *thread = g_thread_try_new("scan", work, crew, NULL);
+        GThread *thread = g_thread_try_new("scan", work_beside, crew, NULL);
         if (thread) {
             g_queue_push_tail(&crew->threads, thread);
             crew->n_threads++;
@@ -69,9 +70,8 @@ static void add_thread(Crew *crew)
     g_mutex_unlock(&crew->lock);
 }
 
-static void *work(void *data)
+static void work(Crew *crew)
 {
-    Crew *crew = data;
     Pace pace = measure();
 
     while (operation_check(crew->op, NULL)) {
@@ -84,6 +84,12 @@ static void *work(void *data)
         if (is_waiting(&pace, end - first))
             add_thread(crew);
     }
+}
+
+static void *work_beside(void *data)
+{
+    priority_work();
+    work(data);
     return NULL;
 }
 
@@ -98,10 +104,12 @@ static GThread *take_thread(Crew *crew)
 bool crew_run(guint count, CrewTask task, void *data, Operation *op, GError **error)
 {
     Crew crew = {.task = task, .data = data, .count = count, .op = op, .n_threads = 1};
-    guint wanted = MIN(g_get_num_processors(), count / TASKS_A_THREAD);
+    guint wanted = count / TASKS_A_THREAD;
 
     g_mutex_init(&crew.lock);
     g_queue_init(&crew.threads);
+    if (wanted > 1) /* how many there are is read from a file, each time */
+        wanted = MIN(wanted, g_get_num_processors());
     for (guint i = 1; i < wanted; i++)
         add_thread(&crew);
     work(&crew);
