@@ -695,12 +695,13 @@ CISTERN_PUBLIC int cistern_volume_download(CisternVolume *volume, uint64_t offse
                                            unsigned int flags, const CisternStreamSink *sink,
                                            void *data);
 
-/* What is known of the last upload to a volume, when that broke off. */
+/* What is known of the last upload to a volume, when that broke off. One that begins where a broken
+ * one ended is the same upload. The other side keeps this over a restart, until it is used, the
+ * pool is stopped or the volume changes; it is lost when the daemon is killed during the upload. */
 typedef struct CisternResumePoint {
     uint64_t offset; /* where it began, bytes from the start of the volume */
     uint64_t done;   /* bytes behind it that came and are on stable storage, holes included; 0 when
-                        nothing is known: the volume has changed since, or the daemon was started
-                        anew */
+                        nothing is known */
 } CisternResumePoint;
 
 /* How far an upload came that broke off. It goes on with cistern_volume_upload() at

@@ -48,7 +48,6 @@ static Engine *engine_new(const EngineConfig *config, Store *store)
     g_cond_init(&engine->changed);
     g_queue_init(&engine->running);
     g_queue_init(&engine->waiting);
-    g_queue_init(&engine->uploads);
     list_schemas(engine);
     pool_list_init(engine);
     engine->pulse = pulse_new(engine);
@@ -57,7 +56,6 @@ static Engine *engine_new(const EngineConfig *config, Store *store)
 
 static void engine_free(Engine *engine)
 {
-    uploads_clear(engine);
     pulse_free(engine->pulse);
     pool_list_clear(engine);
     watch_free(engine->watch);

@@ -280,6 +280,7 @@ void pool_forget_run(Pool *pool)
 
     if (!store_remove(pool->engine->store, STORE_STATE, pool->name, &error))
         log_ignored(pool, "removing its state file", error);
+    uploads_forget_all(pool);
     end_run(pool);
 }
 
@@ -312,6 +313,7 @@ bool pool_stop(Pool *pool, const Request *request, GError **error)
 
     if (!lease || !take_down(pool, request->op, error))
         return false;
+    uploads_forget_all(pool);
     end_run(pool);
     announce(pool, EVENT_STOPPED);
     return true;

@@ -41,7 +41,6 @@ struct Engine {
     GQueue waiting;      /* Lease, in the order they came */
     guint64 last_job;
     bool closing;
-    GQueue uploads; /* BrokenUpload, oldest first; see stream.c */
 };
 
 typedef struct ChangeWindow ChangeWindow;
@@ -175,11 +174,17 @@ VolumeDef *pool_present_volume(Pool *pool, const PoolView *view, const char *nam
  * was cancelled or is late. *ret is the volume as it is now, empty where that can't be told. */
 void pool_settle_volume(Pool *pool, const char *name, VolumeState *ret);
 
-/* ---- stream.c ---- */
+/* ---- uploads.c: how far uploads came that broke off ---- */
 
-void uploads_clear(Engine *engine);
+/* With the volume's lease. What is known, if the volume is still as it was left; else zeros. */
+ResumePoint uploads_recall(Pool *pool, const VolumeDef *volume);
+void uploads_remember(Pool *pool, const VolumeDef *left, const ResumePoint *point);
 /* The volume was changed by other means: no upload can go on. */
 void uploads_forget(Pool *pool, const char *name);
+/* With the pool's lease: it was stopped. */
+void uploads_forget_all(Pool *pool);
+/* At the start: what is left of pools that don't run. */
+void uploads_sweep(Engine *engine);
 
 /* ---- refresh.c ---- */
 

@@ -250,6 +250,7 @@ bool engine_restore(Engine *engine, GError **error)
     if (!load_all(engine, error))
         return false;
     for_pools(engine, was_running, resume);
+    uploads_sweep(engine);
     if (store_claim_autostart(engine->store))
         for_pools(engine, wants_autostart, autostart);
     return true;

@@ -16,6 +16,8 @@
 
 #define SUFFIX           ".xml"
 #define LOCK_FILE        "driver.pid" /* libvirt's name for it, so that the two exclude each other */
+#define UPLOAD_SUFFIX    ".upload"
+#define UPLOAD_LIMIT     256 /* bytes */
 #define AUTOSTART_FOLDER "autostart"
 #define AUTOSTART_MARKER "autostarted"
 #define REMOVAL_DELAY    (100 * G_TIME_SPAN_MILLISECOND)
@@ -70,8 +72,8 @@ static int compare_strings(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The names of definition files, in order; NULL with errno. */
-static GPtrArray *list_files(int folder)
+/* The names of files that end so, in order; NULL with errno. */
+static GPtrArray *list_files(int folder, const char *suffix)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     autofd int fd = fd_open_beneath(folder, ".", O_RDONLY | O_DIRECTORY, 0);
@@ -82,7 +84,7 @@ static GPtrArray *list_files(int folder)
         return NULL;
     fd_steal(&fd);
     while (errno = 0, (entry = readdir(entries)))
-        if (g_str_has_suffix(entry->d_name, SUFFIX))
+        if (g_str_has_suffix(entry->d_name, suffix))
             g_ptr_array_add(names, g_strdup(entry->d_name));
     int status = errno;
     closedir(entries);
@@ -260,7 +262,7 @@ static char *marked_boot(Store *store)
 static bool remove_states(Store *store, GError **error)
 {
     int folder = store->folders[STORE_STATE];
-    g_autoptr(GPtrArray) files = list_files(folder);
+    g_autoptr(GPtrArray) files = list_files(folder, SUFFIX);
 
     for (guint i = 0; files && i < files->len; i++)
         if (unlinkat(folder, files->pdata[i], 0) < 0 && errno != ENOENT)
@@ -288,7 +290,7 @@ static bool forget_earlier_boot(Store *store, GError **error)
 static void remove_empty_configs(Store *store)
 {
     int folder = store->folders[STORE_CONFIG];
-    g_autoptr(GPtrArray) files = list_files(folder);
+    g_autoptr(GPtrArray) files = list_files(folder, SUFFIX);
     struct stat st;
 
     for (guint i = 0; files && i < files->len; i++)
@@ -394,7 +396,7 @@ static void add_problem(GPtrArray *problems, const char *folder, const char *fil
 GPtrArray *store_load(Store *store, StoreKind kind, const PoolSchemaList *schemas,
                       GPtrArray *problems, GError **error)
 {
-    g_autoptr(GPtrArray) files = list_files(store->folders[kind]);
+    g_autoptr(GPtrArray) files = list_files(store->folders[kind], SUFFIX);
     g_autoptr(GPtrArray) defs = g_ptr_array_new_with_free_func((GDestroyNotify)pool_def_unref);
 
     if (!files) {
@@ -478,6 +480,68 @@ bool store_remove(Store *store, StoreKind kind, const char *name, GError **error
                          name);
     return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot remove '%s/%s'",
                            store->paths[kind], file);
+}
+
+/* ---- uploads ---- */
+
+/* The volume's name may hold anything, the file's may not. */
+static char *upload_file(const Uuid *pool, const char *volume)
+{
+    g_autofree char *checksum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, volume, -1);
+    char uuid[UUID_STRING_SIZE];
+
+    return g_strconcat(uuid_format(pool, uuid), ".", checksum, UPLOAD_SUFFIX, NULL);
+}
+
+bool store_save_upload(Store *store, const Uuid *pool, const char *volume, const char *text,
+                       GError **error)
+{
+    g_autofree char *file = upload_file(pool, volume);
+
+    if (write_file(store, STORE_STATE, file, text, error))
+        return true;
+    error_add_context(error, "cannot save '%s/%s': ", store->paths[STORE_STATE], file);
+    return false;
+}
+
+char *store_read_upload(Store *store, const Uuid *pool, const char *volume)
+{
+    g_autofree char *file = upload_file(pool, volume);
+
+    return fd_read_file_at(store->folders[STORE_STATE], file, UPLOAD_LIMIT, NULL);
+}
+
+static void forget_upload(Store *store, const char *file)
+{
+    bool removed;
+
+    if (!remove_name(store->folders[STORE_STATE], file, &removed))
+        log_warning("cannot remove '%s/%s': %s", store->paths[STORE_STATE], file,
+                    g_strerror(errno));
+}
+
+void store_forget_upload(Store *store, const Uuid *pool, const char *volume)
+{
+    g_autofree char *file = upload_file(pool, volume);
+
+    forget_upload(store, file);
+}
+
+static bool pool_of_upload(const char *file, Uuid *ret)
+{
+    g_autofree char *uuid = g_strndup(file, strcspn(file, "."));
+
+    return uuid_parse(uuid, ret);
+}
+
+void store_keep_uploads(Store *store, bool (*keep)(const Uuid *pool, void *data), void *data)
+{
+    g_autoptr(GPtrArray) files = list_files(store->folders[STORE_STATE], UPLOAD_SUFFIX);
+    Uuid pool;
+
+    for (guint i = 0; files && i < files->len; i++)
+        if (!pool_of_upload(files->pdata[i], &pool) || !keep(&pool, data))
+            forget_upload(store, files->pdata[i]);
 }
 
 /* ---- autostart ---- */

@@ -9,6 +9,7 @@
  *   config_dir/<name>.xml            saved definition, mode 0600
  *   config_dir/autostart/<name>.xml  link to the absolute path of the above: start at boot
  *   state_dir/<name>.xml             definition of a running pool
+ *   state_dir/<uuid>.<…>.upload      how far an upload to a running pool came that broke off
  *   state_dir/autostarted            the boot in which pools were autostarted last
  *   state_dir/driver.pid             locked by the one process that works here
  *
@@ -64,6 +65,16 @@ bool store_remove(Store *store, StoreKind kind, const char *name, GError **error
 /* Whether the autostart link of that name leads to the saved definition. */
 bool store_autostart(Store *store, const char *name);
 bool store_set_autostart(Store *store, const char *name, bool autostart, GError **error);
+
+/* A line about an upload to this volume that broke off. */
+bool store_save_upload(Store *store, const Uuid *pool, const char *volume, const char *text,
+                       GError **error);
+/* NULL: there is none. Free with g_free(). */
+char *store_read_upload(Store *store, const Uuid *pool, const char *volume);
+/* Fine if there is none; a failure is logged only. */
+void store_forget_upload(Store *store, const Uuid *pool, const char *volume);
+/* Removes those of pools of which `keep` is false. */
+void store_keep_uploads(Store *store, bool (*keep)(const Uuid *pool, void *data), void *data);
 
 /* Whether pools have yet to be autostarted in this boot: true for one caller per boot, who does it.
  * A marker that can't be written is logged and counts as written. */

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-/* Uploads and downloads, and how far broken uploads came. */
+/* Uploads and downloads. */
 
 /* Between two looks at whether the job was cancelled. */
 #define WRITE_CHUNK (256 * 1024)
@@ -19,6 +19,7 @@ struct VolumeStream {
     VolumeAccess access;
     bool sparse;
     guint64 offset;     /* where it began */
+    guint64 begin;      /* where the upload began that it is a part of */
     guint64 position;   /* where it is */
     guint64 end;        /* what lies behind is none of its business */
     guint64 data_start; /* of sparse downloads: where the next data is */
@@ -51,6 +52,16 @@ static bool find_end(VolumeStream *stream, guint64 length, GError **error)
     return true;
 }
 
+/* An upload that begins where a broken one ended is the same one. */
+static void claim_upload(VolumeStream *stream, const VolumeDef *volume)
+{
+    const ResumePoint point = uploads_recall(stream->pool, volume);
+
+    stream->begin = point.done > 0 && point.offset + point.done == stream->offset ? point.offset
+                                                                                  : stream->offset;
+    uploads_forget(stream->pool, stream->name);
+}
+
 static bool open_leased(VolumeStream *stream, guint64 length, GError **error)
 {
     g_auto(PoolView) view = pool_view(stream->pool);
@@ -61,7 +72,11 @@ static bool open_leased(VolumeStream *stream, guint64 length, GError **error)
         !call_volume_open_stream(&view, stream->op, volume, stream->access, &stream->io, error))
         return false;
     io_pass_begin(&stream->pass, stream->io, stream->access == VOLUME_WRITE, stream->offset);
-    return find_end(stream, length, error);
+    if (!find_end(stream, length, error))
+        return false;
+    if (stream->access == VOLUME_WRITE)
+        claim_upload(stream, volume);
+    return true;
 }
 
 static void stream_free(VolumeStream *stream)
@@ -110,8 +125,6 @@ VolumeStream *volume_stream_open(Pool *pool, const char *name, VolumeAccess acce
     VolumeStream *stream = stream_new(pool, name, access, range->offset, flags, lease, request->op);
     if (!open_leased(stream, range->length, error))
         g_clear_pointer(&stream, stream_free);
-    else if (writes)
-        uploads_forget(pool, name);
     return stream;
 }
 
@@ -270,91 +283,15 @@ bool volume_stream_read(VolumeStream *stream, void *buffer, gsize size, StreamPi
 
 /* ---- uploads that broke off ---- */
 
-#define BROKEN_MAX 256 /* remembered at most; the oldest are forgotten */
 /* Files' times are as coarse as the kernel's clock tick. */
 #define CLOCK_TICK (20 * G_TIME_SPAN_MILLISECOND)
 
-typedef struct BrokenUpload {
-    Uuid pool;
-    char *volume;
-    ResumePoint point;
-    /* The volume as it was left. */
-    guint64 physical;
-    Timestamps times;
-} BrokenUpload;
-
-static void broken_free(void *data)
-{
-    BrokenUpload *broken = data;
-
-    g_free(broken->volume);
-    g_free(broken);
-}
-
-void uploads_clear(Engine *engine)
-{
-    g_queue_clear_full(&engine->uploads, broken_free);
-}
-
-/* With the lock held. */
-static GList *find_broken(const Pool *pool, const char *name)
-{
-    for (GList *l = pool->engine->uploads.head; l; l = l->next) {
-        const BrokenUpload *broken = l->data;
-        if (uuid_equal(&broken->pool, &pool->uuid) && g_str_equal(broken->volume, name))
-            return l;
-    }
-    return NULL;
-}
-
-static void drop_broken(Engine *engine, GList *link)
-{
-    if (!link)
-        return;
-    broken_free(link->data);
-    g_queue_delete_link(&engine->uploads, link);
-}
-
-void uploads_forget(Pool *pool, const char *name)
-{
-    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
-
-    drop_broken(pool->engine, find_broken(pool, name));
-}
-
-/* Only what is known to be there counts: the volume must be as it was left. */
-static bool is_as_left(const BrokenUpload *broken, const VolumeDef *volume)
-{
-    const Timestamps *times = &volume->target.timestamps;
-
-    return broken->physical == volume->physical && broken->times.mtime == times->mtime &&
-           broken->times.ctime == times->ctime;
-}
-
 static void remember(const VolumeStream *stream, const VolumeDef *left)
 {
-    Engine *engine = stream->pool->engine;
-    BrokenUpload *broken = g_new0(BrokenUpload, 1);
-    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&engine->lock);
+    const ResumePoint point = {stream->begin, stream->position - stream->begin};
 
-    broken->pool = stream->pool->uuid;
-    broken->volume = g_strdup(stream->name);
-    broken->point = (ResumePoint){stream->offset, stream->position - stream->offset};
-    broken->physical = left->physical;
-    broken->times = left->target.timestamps;
-    drop_broken(engine, find_broken(stream->pool, stream->name));
-    if (engine->uploads.length >= BROKEN_MAX)
-        drop_broken(engine, engine->uploads.head);
-    g_queue_push_tail(&engine->uploads, broken);
-}
-
-static ResumePoint recall(Pool *pool, const VolumeDef *volume)
-{
-    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
-    GList *link = find_broken(pool, volume->name);
-    const BrokenUpload *broken = link ? link->data : NULL;
-
-    return broken && is_as_left(broken, volume) ? broken->point : (ResumePoint){0};
+    uploads_remember(stream->pool, left, &point);
+    g_usleep(CLOCK_TICK); /* so that the next change shows */
 }
 
 bool volume_resume_point(Pool *pool, const char *name, const Request *request, ResumePoint *ret,
@@ -368,7 +305,7 @@ bool volume_resume_point(Pool *pool, const char *name, const Request *request, R
     g_autoptr(VolumeDef) volume = pool_present_volume(pool, &view, name, request->op, error);
     if (!volume)
         return false;
-    *ret = recall(pool, volume);
+    *ret = uploads_recall(pool, volume);
     return true;
 }
 
@@ -389,10 +326,8 @@ static bool close_upload(VolumeStream *stream, bool whole, GError **error)
 
     g_clear_pointer(&stream->io, io_close); /* some storage shows the data only now */
     pool_settle_volume(pool, stream->name, &left);
-    if (flushed && !whole && left.volume && stream->position > stream->offset) {
+    if (flushed && !whole && left.volume && stream->position > stream->begin)
         remember(stream, left.volume);
-        g_usleep(CLOCK_TICK); /* so that the next change shows */
-    }
     event_push(pool->engine->events, EVENT_REFRESHED, pool->name, &pool->uuid);
     event_deliver(pool->engine->events);
     return flushed;

@@ -159,7 +159,10 @@ VolumeRecord *volume_create(Pool *pool, const char *xml, guint flags, const Requ
         return NULL;
     drop_if_vanished(pool, spec->name, request->op);
     g_autoptr(Lease) lease = take_create(pool, spec, request, error);
-    return lease ? create_leased(pool, spec, schema, flags, request->op, error) : NULL;
+    if (!lease)
+        return NULL;
+    uploads_forget(pool, spec->name); /* to one of that name that others removed */
+    return create_leased(pool, spec, schema, flags, request->op, error);
 }
 
 /* ---- clone ---- */
@@ -242,6 +245,7 @@ VolumeRecord *volume_create_from(Pool *pool, const char *xml, Pool *source_pool,
     g_autoptr(Lease) lease = lease_take(holds, G_N_ELEMENTS(holds), request, error);
     if (!lease)
         return NULL;
+    uploads_forget(pool, clone.spec->name);
     clone.view = pool_view(pool);
     clone.source_view = pool_view(source_pool);
     if (!check_type(&clone.view, schema, error))

@@ -290,6 +290,100 @@ static void test_source_gives_up(Fixture *fixture, gconstpointer unused)
     g_assert_cmpuint(point.done, ==, 0);
 }
 
+static void assert_point(Fixture *fixture, uint64_t offset, uint64_t done)
+{
+    CisternResumePoint point;
+
+    g_assert_cmpint(cistern_volume_resume_point(fixture->volume, &point), ==, 0);
+    g_assert_cmpuint(point.offset, ==, offset);
+    g_assert_cmpuint(point.done, ==, done);
+}
+
+/* An upload of what `from` has before it gives up; the last of it may not get there. */
+static CisternResumePoint break_off(Fixture *fixture, uint64_t offset, Buffer *from)
+{
+    CisternResumePoint point;
+
+    g_assert_cmpint(cistern_volume_upload(fixture->volume, offset, 0, 0, &source, from), ==, -1);
+    assert_error(CISTERN_ERROR_ABORTED);
+    g_assert_cmpint(cistern_volume_resume_point(fixture->volume, &point), ==, 0);
+    return point;
+}
+
+/* As a restart of the engine. */
+static void reopen(Fixture *fixture)
+{
+    g_autofree char *uri = g_strdup(cistern_uri(fixture->connection));
+
+    cistern_volume_free(fixture->volume);
+    cistern_pool_free(fixture->pool);
+    cistern_close(fixture->connection);
+    fixture->connection = cistern_open(uri, 0);
+    g_assert_nonnull(fixture->connection);
+    fixture->pool = cistern_find_pool(fixture->connection, "p");
+    g_assert_nonnull(fixture->pool);
+    fixture->volume = cistern_find_volume(fixture->pool, "v");
+    g_assert_nonnull(fixture->volume);
+}
+
+/* One that broke off, went on and broke off again is still one, whatever the engine did meanwhile;
+ * a third time without a single byte too. */
+static void test_breaks_off_again(Fixture *fixture, gconstpointer unused)
+{
+    const gsize size = 32 * MIB;
+    g_autofree guint8 *bytes = pattern(size);
+    Buffer from = {.bytes = bytes, .size = size, .fail_at = 12 * MIB};
+
+    CisternResumePoint first = break_off(fixture, 0, &from);
+    g_assert_cmpuint(first.offset, ==, 0);
+    g_assert_cmpuint(first.done, >, 0);
+    reopen(fixture);
+    assert_point(fixture, 0, first.done);
+    from = (Buffer){.bytes = bytes, .size = size, .at = first.done, .fail_at = 24 * MIB};
+    CisternResumePoint second = break_off(fixture, first.done, &from);
+    g_assert_cmpuint(second.offset, ==, 0);
+    g_assert_cmpuint(second.done, >, first.done);
+    reopen(fixture);
+    from = (Buffer){.bytes = bytes, .size = size, .at = second.done, .fail_at = 1};
+    CisternResumePoint third = break_off(fixture, second.done, &from);
+    g_assert_cmpuint(third.offset, ==, 0);
+    g_assert_cmpuint(third.done, ==, second.done);
+    from = (Buffer){.bytes = bytes, .size = size, .at = third.done};
+    g_assert_cmpint(cistern_volume_upload(fixture->volume, third.done, 0, 0, &source, &from), ==,
+                    0);
+    assert_content(fixture, bytes, size);
+    assert_point(fixture, 0, 0);
+}
+
+/* What makes an engine that was restarted forget it. */
+static void test_forgotten(Fixture *fixture, gconstpointer unused)
+{
+    g_autofree guint8 *bytes = pattern(16 * MIB);
+    g_autofree char *path = g_build_filename(fixture->folder, "p", "v", NULL);
+    const Buffer whole = {.bytes = bytes, .size = 16 * MIB, .fail_at = 12 * MIB};
+    Buffer from = whole;
+
+    g_assert_cmpuint(break_off(fixture, 0, &from).done, >, 0);
+    reopen(fixture);
+    g_assert_true(g_file_set_contents_full(path, "other", 5, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
+    assert_point(fixture, 0, 0);
+
+    from = whole;
+    g_assert_cmpuint(break_off(fixture, 0, &from).done, >, 0);
+    reopen(fixture);
+    g_assert_cmpint(cistern_volume_wipe(fixture->volume, CISTERN_WIPE_ZERO, 0), ==, 0);
+    assert_point(fixture, 0, 0);
+
+    from = whole;
+    g_assert_cmpuint(break_off(fixture, 0, &from).done, >, 0);
+    g_autofree char *xml = cistern_pool_xml(fixture->pool, 0);
+    g_assert_cmpint(cistern_pool_stop(fixture->pool), ==, 0);
+    cistern_pool_free(fixture->pool);
+    fixture->pool = cistern_pool_create(fixture->connection, xml, 0);
+    g_assert_nonnull(fixture->pool);
+    assert_point(fixture, 0, 0);
+}
+
 static void test_sink_gives_up(Fixture *fixture, gconstpointer unused)
 {
     g_autofree guint8 *bytes = pattern(16 * MIB);
@@ -413,6 +507,8 @@ int main(int argc, char **argv)
     ADD("/client/stream/device", test_device);
     ADD("/client/stream/too-long", test_too_long);
     ADD("/client/stream/source-gives-up", test_source_gives_up);
+    ADD("/client/stream/breaks-off-again", test_breaks_off_again);
+    ADD("/client/stream/forgotten", test_forgotten);
     ADD("/client/stream/sink-gives-up", test_sink_gives_up);
     ADD("/client/stream/progress", test_progress);
     ADD("/client/stream/arguments", test_arguments);
