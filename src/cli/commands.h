@@ -33,6 +33,7 @@ int run_vol_create_as(Call *call);
 int run_vol_create_from(Call *call);
 int run_vol_delete(Call *call);
 int run_vol_disk(Call *call);
+int run_vol_download(Call *call);
 int run_vol_dumpxml(Call *call);
 int run_vol_info(Call *call);
 int run_vol_key(Call *call);
@@ -42,6 +43,7 @@ int run_vol_path(Call *call);
 int run_vol_pool(Call *call);
 int run_vol_resize(Call *call);
 int run_vol_tree(Call *call);
+int run_vol_upload(Call *call);
 int run_vol_wipe(Call *call);
 
 int run_job_cancel(Call *call);

@@ -41,17 +41,21 @@ int print_pool_done(const Call *call, CisternPool *pool, const char *result, con
     return report_done(call, "%s", message);
 }
 
+json_t *volume_done_json(CisternVolume *volume, const char *result)
+{
+    json_t *object = json_object();
+    json_set_text(object, "pool", cistern_volume_pool_name(volume));
+    json_set_text(object, "volume", cistern_volume_name(volume));
+    json_set_text(object, "key", cistern_volume_key(volume));
+    json_set_text(object, "result", result);
+    return object;
+}
+
 int print_volume_done(const Call *call, CisternVolume *volume, const char *result,
                       const char *format, ...)
 {
-    if (call->json) {
-        json_t *object = json_object();
-        json_set_text(object, "pool", cistern_volume_pool_name(volume));
-        json_set_text(object, "volume", cistern_volume_name(volume));
-        json_set_text(object, "key", cistern_volume_key(volume));
-        json_set_text(object, "result", result);
-        return json_print(object);
-    }
+    if (call->json)
+        return json_print(volume_done_json(volume, result));
     va_list arguments;
     va_start(arguments, format);
     g_autofree char *message = g_strdup_vprintf(format, arguments);

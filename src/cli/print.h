@@ -19,4 +19,7 @@ int print_pool_done(const Call *call, CisternPool *pool, const char *result, con
 int print_volume_done(const Call *call, CisternVolume *volume, const char *result,
                       const char *format, ...) G_GNUC_PRINTF(4, 5);
 
+/* The members that all such documents of volumes have. */
+json_t *volume_done_json(CisternVolume *volume, const char *result);
+
 const char *yes_or_no(bool value);

@@ -22,6 +22,7 @@ static struct {
     gint64 begun, sampled; /* monotonic time */
     guint64 sampled_done;
     double rate; /* bytes per second; 0 = not known yet */
+    guint64 expected;
     bool drawn;
 } bar;
 
@@ -125,7 +126,7 @@ static int on_progress(uint64_t done, uint64_t total, void *data)
     gint64 now = g_get_monotonic_time();
     sample_rate(done, now);
     if (visible && !interrupted && now - bar.begun >= SHOWN_AFTER)
-        draw(done, total);
+        draw(done, total ? total : bar.expected);
     return interrupted;
 }
 
@@ -142,7 +143,13 @@ void progress_begin(const Call *call, const char *format, ...)
     bar.begun = bar.sampled = g_get_monotonic_time();
     bar.sampled_done = 0;
     bar.rate = 0;
+    bar.expected = 0;
     cistern_set_progress(call->connection, on_progress, &visible);
+}
+
+void progress_expect(guint64 total)
+{
+    bar.expected = total;
 }
 
 void progress_end(const Call *call)

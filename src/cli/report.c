@@ -37,12 +37,29 @@ static int report_error(const Call *call, const CisternError *error)
 
 int report_failure(const Call *call)
 {
+    return report_failure_hint(call, NULL);
+}
+
+int report_failure_hint(const Call *call, const char *hint)
+{
     CisternError error = *cistern_last_error();
+    g_autofree char *message = hint ? g_strdup_printf("%s; %s", error.message, hint) : NULL;
+    if (message)
+        error.message = message;
     if (error.code == CISTERN_ERROR_ABORTED && progress_interrupted())
         error.exit_status = STATUS_INTERRUPTED;
     else if (error.exit_status == STATUS_OK)
         error.exit_status = STATUS_FAILED;
     return report_error(call, &error);
+}
+
+int report_interrupted(const Call *call, const char *hint)
+{
+    g_autofree char *message = g_strconcat("interrupted", hint ? "; " : "", hint, NULL);
+    return report_error(call, &(CisternError){.code = CISTERN_ERROR_ABORTED,
+                                              .name = "aborted",
+                                              .message = message,
+                                              .exit_status = STATUS_INTERRUPTED});
 }
 
 int report_usage(const Call *call, const char *message)

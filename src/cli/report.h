@@ -15,6 +15,12 @@ enum {
 /* The library's last error, on standard error; returns its exit status. */
 int report_failure(const Call *call);
 
+/* The same, with what can be done about it behind the message. */
+int report_failure_hint(const Call *call, const char *hint);
+
+/* Ctrl-C; returns STATUS_INTERRUPTED. `hint` may be NULL. */
+int report_interrupted(const Call *call, const char *hint);
+
 /* A wrong command line; returns STATUS_USAGE. */
 int report_usage(const Call *call, const char *message);
 

@@ -321,6 +321,22 @@ json 'overlays' 'map(select(.name == "base"))[0].overlays == ["'"$pool/n"'", "'"
 works 'vol-tree --vol in JSON' cistern -o json vol-tree p --vol over2
 json 'three images' 'map(.format) == ["qcow2", "qcow2", "qcow2"] and .[2].path == "'"$pool/base"'"'
 
+# ---- content (transfer.sh has the rest) ----
+
+works 'vol-download' cistern vol-download --vol base --file base.copy --pool p
+cmp -s base.copy "$pool/base"
+report $? 'the file is the volume'
+head -c 1M base.copy >part.part
+works 'vol-download with all options' cistern vol-download base part p --offset 0 --length 2M --sparse --continue
+works 'vol-upload' cistern vol-upload --vol m --file base.copy --pool p
+cmp -s base.copy "$pool/m"
+report $? 'the volume is the file'
+run cistern vol-upload m base.copy p --offset 64k --length 4096 --sparse --continue
+is 'vol-upload with all options: status' 0 "$status"
+cmp -s -i 65536:0 -n 4096 "$pool/m" base.copy
+report $? 'only that part, there'
+rm "$pool/m"
+
 # ---- changing volumes ----
 
 works 'vol-resize' cistern vol-resize --vol clone.raw --capacity 10M --pool p
