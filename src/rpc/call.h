@@ -62,6 +62,14 @@ extern const HandlerTable connection_handlers, host_handlers, pool_handlers, vol
 /* NULL when the procedure is not answered here. */
 const HandlerRow *handler_find(const Program *program, gint32 procedure);
 
+/* Calls of one lane wait for each other's end when a connection has many, so that what hangs in one
+ * holds up nothing of the other. */
+typedef enum CallLane {
+    LANE_STORAGE, /* waits for a pool's storage */
+    LANE_OTHER,   /* for definitions, computing, the access driver */
+    LANE_COUNT,
+} CallLane;
+
 /* A request. What workers see of it does not change; the second part is the loop's own. */
 struct Call {
     gatomicrefcount refs;
@@ -81,6 +89,10 @@ struct Call {
     gint64 began;              /* g_get_monotonic_time() */
     gint logged;               /* atomic: its end is in the log */
 
+    CallLane lane;
+    WorkShare share;  /* of the workers */
+    gsize size;       /* bytes of its arguments on the wire */
+    bool in_line;     /* not begun yet: waits for one of its lane to end */
     Session *session; /* NULL once that is gone: nobody waits for the answer */
     Pool *pool;       /* whose storage it waits for, or NULL */
     GSource *timer;

@@ -30,8 +30,8 @@ typedef bool (*AccessCheck)(const AccessQuery *query, void *data, GError **error
 typedef struct ServerConfig {
     GMainContext *context;     /* default: the global default context */
     guint max_clients;         /* default 5000; further ones are closed at once */
-    guint max_client_requests; /* calls of one client on workers; default 5, then its socket is
-                                  not read until one is answered */
+    guint max_client_requests; /* calls of one client on workers, by CallLane; default 5, further
+                                  ones wait in line */
     guint32 max_message;       /* largest length word accepted; default FRAME_LENGTH_MAX */
     gsize max_queued;          /* unsent bytes of one client; default 64 MiB, beyond that it is
                                   disconnected */

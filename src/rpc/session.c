@@ -20,6 +20,8 @@
 #define SENDS_PER_TURN     16
 #define EARLY_MESSAGE_MAX  524288 /* bytes of a message before authentication: SASL's largest */
 #define AUTH_FAILURES_MAX  5
+#define LINE_CALLS_MAX     64      /* of one connection, that wait for others of it to end … */
+#define LINE_BYTES_MAX     1048576 /* … and bytes of their arguments: then its socket waits */
 
 typedef struct SessionSource {
     GSource source;
@@ -98,6 +100,8 @@ void session_close(Session *session, const char *why)
     for (guint i = 0; i < session->calls->len; i++)
         orphan_call(session->calls->pdata[i]);
     g_ptr_array_set_size(session->calls, 0);
+    for (CallLane lane = 0; lane < LANE_COUNT; lane++)
+        g_queue_clear(&session->lines[lane]);
     for (guint i = 0; i < session->streams->len; i++)
         stream_abandon(session->streams->pdata[i]);
     g_ptr_array_set_size(session->streams, 0);
@@ -296,9 +300,19 @@ static void send_keepalive(Session *session, gint32 procedure)
 
 static gboolean report_progress(void *data);
 
+static guint count_running(const Session *session)
+{
+    return session->running[LANE_STORAGE] + session->running[LANE_OTHER];
+}
+
+static guint count_in_line(const Session *session)
+{
+    return session->lines[LANE_STORAGE].length + session->lines[LANE_OTHER].length;
+}
+
 static void update_progress_timer(Session *session)
 {
-    bool wanted = session->progress && session->running > 0;
+    bool wanted = session->progress && count_running(session) > 0;
 
     if (wanted && !session->progress_timer)
         session->progress_timer = start_timer(session, PROGRESS_INTERVAL, report_progress, session);
@@ -332,14 +346,37 @@ static gboolean report_progress(void *data)
     return G_SOURCE_CONTINUE;
 }
 
+static void leave_line(Session *session, Call *call)
+{
+    call->in_line = false;
+    session->in_line -= call->size;
+    g_queue_remove(&session->lines[call->lane], call);
+}
+
+static void start_next(Session *session, CallLane lane);
+
 static void answer(Session *session, Call *call, GByteArray *reply)
 {
     call->answered = true;
     drop_timer(&call->timer);
-    session->running--;
+    if (call->in_line)
+        leave_line(session, call);
+    else
+        session->running[call->lane]--;
     session->parked = session->alone = false;
     update_progress_timer(session);
     session_send(session, reply);
+    if (session->fd >= 0)
+        start_next(session, call->lane);
+}
+
+/* No worker will bring it back. */
+static void answer_in_line(Session *session, Call *call, GByteArray *reply)
+{
+    g_autoptr(Call) kept = call_ref(call);
+
+    g_ptr_array_remove_fast(session->calls, call);
+    answer(session, kept, reply);
 }
 
 void session_call_done(Server *server, void *data)
@@ -396,8 +433,12 @@ static void give_up(Call *call, GByteArray *reply)
 {
     g_autoptr(Session) session = session_ref(call->session);
 
-    answer(session, call, reply);
-    call_cancel(call);
+    if (call->in_line) {
+        answer_in_line(session, call, reply);
+    } else {
+        answer(session, call, reply);
+        call_cancel(call);
+    }
     session_update(session);
 }
 
@@ -479,18 +520,35 @@ static WorkShare choose_share(Call *call)
     return WORK_SOURCE;
 }
 
-static void start_on_worker(Session *session, Call *call, WorkShare share)
+/* Whether another call of the lane may begin. */
+static bool has_place(const Session *session, CallLane lane)
 {
-    call->session = session;
-    call->timer = watch_call(session, call);
-    g_ptr_array_add(session->calls, call_ref(call));
-    session->running++;
+    return session->running[lane] < session->core->config.max_client_requests;
+}
+
+static void begin(Session *session, Call *call)
+{
+    session->running[call->lane]++;
     update_progress_timer(session);
     session->alone = call->row->place == ON_SESSION || call->row->place == ON_WORKER_ALONE;
     if (session->alone || call->row->place == ON_LOOP)
         core_wait(session->core, call_ref(call));
     else
-        core_work(session->core, call->pool, share, call_ref(call));
+        core_work(session->core, call->pool, call->share, call_ref(call));
+}
+
+static void start_on_worker(Session *session, Call *call)
+{
+    call->session = session;
+    call->timer = watch_call(session, call);
+    g_ptr_array_add(session->calls, call_ref(call));
+    if (has_place(session, call->lane)) {
+        begin(session, call);
+        return;
+    }
+    call->in_line = true;
+    session->in_line += call->size;
+    g_queue_push_tail(&session->lines[call->lane], call);
 }
 
 /* No use in asking storage that doesn't answer: the reply, or NULL. */
@@ -503,6 +561,21 @@ static GByteArray *answer_at_once(Call *call)
     if (call->row->deadline == DEADLINE_LATE)
         return call_answer(call, TURN_LATE);
     return call_refuse(call, error);
+}
+
+static void start_next(Session *session, CallLane lane)
+{
+    Call *call = has_place(session, lane) ? g_queue_peek_head(&session->lines[lane]) : NULL;
+
+    if (!call)
+        return;
+    GByteArray *reply = answer_at_once(call);
+    if (reply) {
+        answer_in_line(session, call, reply); /* which goes on with the next */
+    } else {
+        leave_line(session, call);
+        begin(session, call);
+    }
 }
 
 /* ---- taking requests ---- */
@@ -525,6 +598,11 @@ static bool is_tried_on_loop(const Session *session, const Procedure *procedure,
            !asks_first(session, procedure);
 }
 
+static CallLane lane_of(const HandlerRow *row)
+{
+    return row->place == ON_WORKER || row->place == LOOP_THEN_WORKER ? LANE_STORAGE : LANE_OTHER;
+}
+
 /* The operation ends by itself soon after the answer had to be given. */
 static Operation *new_operation(const Session *session, const HandlerRow *row)
 {
@@ -543,6 +621,7 @@ static Call *new_call(Session *session, const Procedure *procedure, const Handle
     call->core = core_ref(session->core);
     call->procedure = procedure;
     call->row = row;
+    call->lane = lane_of(row);
     call->header = *header;
     call->identity = identity_ref(session->identity);
     call->client = call->identity->label;
@@ -568,6 +647,7 @@ static bool decode_args(Call *call, const Frame *frame, GError **error)
     if (!xdr_decode(type, frame->payload, frame->size, args, error))
         return false;
     call->args = g_steal_pointer(&args);
+    call->size = frame->size;
     return true;
 }
 
@@ -603,7 +683,8 @@ static bool check_call(Session *session, Call *call, GError **error)
     if (session->read_only && !(flags & PROCEDURE_READ_ONLY))
         return refuse_read_only(call, error);
     if (may_need_worker(session, call->procedure, call->row) &&
-        session->calls->len - session->running >= SESSION_ABANDONED_MAX)
+        session->calls->len - count_running(session) - count_in_line(session) >=
+            SESSION_ABANDONED_MAX)
         return error_set(error, ERROR_BUSY, ORIGIN_RPC,
                          "%d calls of this connection still wait for storage that does not answer",
                          SESSION_ABANDONED_MAX);
@@ -625,10 +706,10 @@ static GByteArray *run_call(Session *session, Call *call, const Frame *frame)
     call->session = NULL;
     if (reply)
         return reply;
-    WorkShare share = choose_share(call);
+    call->share = choose_share(call);
     reply = answer_at_once(call);
     if (!reply)
-        start_on_worker(session, call, share);
+        start_on_worker(session, call);
     return reply;
 }
 
@@ -662,6 +743,18 @@ static bool refuse_status(Session *session, const FrameHeader *header)
     return refuse(session, header, error);
 }
 
+/* Whether a call may begin, or wait in line without keeping those behind it from being answered. */
+static bool has_room(const Session *session, const Procedure *procedure, const HandlerRow *row)
+{
+    bool is_alone = row->place == ON_WORKER_ALONE || row->place == ON_SESSION;
+
+    if (!may_need_worker(session, procedure, row))
+        return true;
+    if (is_alone)
+        return has_place(session, lane_of(row));
+    return count_in_line(session) < LINE_CALLS_MAX && session->in_line < LINE_BYTES_MAX;
+}
+
 /* False: not now, a running call has to end first. */
 static bool take_call(Session *session, const Frame *frame)
 {
@@ -674,8 +767,7 @@ static bool take_call(Session *session, const Frame *frame)
         return refuse_unknown(session, header, program);
     if (header->status != FRAME_OK)
         return refuse_status(session, header);
-    if (may_need_worker(session, procedure, row) &&
-        session->running >= session->core->config.max_client_requests)
+    if (!has_room(session, procedure, row))
         return false;
     g_autoptr(Call) call = new_call(session, procedure, row, header);
     GByteArray *reply = run_call(session, call, frame);

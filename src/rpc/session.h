@@ -57,8 +57,10 @@ struct Session {
 
     bool opened, read_only, closing;
     char *uri;
-    GPtrArray *calls; /* that are with workers: first reference of each */
-    guint running;    /* of these, how many are unanswered */
+    GPtrArray *calls;          /* that are with workers: first reference of each */
+    guint running[LANE_COUNT]; /* of these, how many are begun and unanswered */
+    GQueue lines[LANE_COUNT];  /* Call: of these, those that aren't begun; no references */
+    gsize in_line;             /* bytes of their arguments */
 
     GPtrArray *streams; /* a reference to each */
     guint stream_turn;  /* which of them sends next */
