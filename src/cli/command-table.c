@@ -23,6 +23,16 @@ const char *const wipe_algorithm_words[] = {
 const char *const pool_event_words[] = {"lifecycle", "refresh", NULL};
 const char *const shell_words[] = {"bash", "zsh", "fish", NULL};
 
+/* How URIs begin; a host, a folder or a socket follows those that end in a sign. */
+static const char *const uri_words[] = {
+    "embed:///",          "cistern:///system",
+    "cistern:///session", "cistern+unix:///system?socket=",
+    "cistern+tls://",     "cistern+tcp://",
+    "cistern+ssh://",     "storage:///system",
+    "storage:///session", "storage+unix:///system?socket=",
+    "storage+tls://",     "storage+tcp://",
+    "storage+ssh://",     NULL,
+};
 static const char *const output_words[] = {"text", "json", NULL};
 static const char *const volume_format_words[] = {"raw",  "qcow2", "qcow", "qed",
                                                   "vmdk", "vdi",   "vpc",  NULL};
@@ -32,9 +42,10 @@ static const char *const disk_bus_words[] = {"virtio", "scsi", "sata", "usb", "i
 static const char *const auth_type_words[] = {"chap", "ceph", NULL};
 
 const Argument global_options[] = {
-    {"connect", ARGUMENT_STRING, .letter = 'c', .placeholder = "uri",
+    {"connect", ARGUMENT_STRING, .letter = 'c', .values = uri_words, .placeholder = "uri",
      .help = "where to connect to: embed:///DIR, cistern:///system, cistern:///session or "
-             "cistern+unix:///system?socket=PATH, or another host (cistern+tls, +tcp, +ssh)"},
+             "cistern+unix:///system?socket=PATH, or another host (cistern+tls, +tcp, +ssh); "
+             "libvirt's spelling is storage in place of cistern"},
     {"readonly", ARGUMENT_FLAG, .letter = 'r', .help = "connect for reading only"},
     {"output", ARGUMENT_ENUM, .letter = 'o', .values = output_words, .placeholder = "text|json",
      .help = "how results are printed"},

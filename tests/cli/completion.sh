@@ -31,6 +31,8 @@ offers 'the input pool counts' 'x:y' vol-create-from other:pool file --inputpool
 offers 'words of an enum' 'pfitzner7 pfitzner33' vol-wipe disk1 --algorithm p
 offers 'suggestions' 'qcow2 qcow qed' vol-create-as default n 1 --format q
 offers 'values of global options' 'text json' -o ''
+offers 'URIs' 'cistern:///system cistern:///session' -c cistern:
+offers 'URIs joined to the option' '--connect=storage+ssh://' --connect=storage+s
 offers 'options' '--source-path --source-protocol-ver' pool-define-as --source-p
 offers 'options that are there are not offered again' '--allocate' vol-resize v 1 --delta --a
 offers 'global options' '--no-color' --no-
@@ -77,6 +79,8 @@ works 'bash: a name with a colon' in_bash cistern pool-info other :
 is 'bash: only what follows the colon' 'pool' "$out"
 works 'bash: a URI' in_bash cistern -c embed : "//$scratch/state" pool-info de
 is 'bash: it is joined again' 'default' "$out"
+works 'bash: the beginning of a URI' in_bash cistern -c cistern+unix :
+is 'bash: no blank behind it' $'compopt -o nospace\n///system\\?socket=' "$out"
 works 'bash: files' in_bash cistern pool-define ''
 output 'bash: it completes them itself' 'compopt -o default'
 works 'bash: nothing typed is run' in_bash cistern pool-info '$(touch bad)' '`touch bad`' ''
@@ -89,7 +93,7 @@ if command -v zsh >/dev/null; then
 compdef() { :; }
 source ./script.zsh
 _files() { print -r -- files; }
-compadd() { print -rl -- $candidates; }
+compadd() { [[ $1 == -S ]] && print -rl -- -S $beginnings || print -rl -- $candidates; }
 _call() { words=("$@"); CURRENT=$#; _cistern; }
 _call "$@"
 EOF
@@ -97,6 +101,8 @@ EOF
     is 'zsh: its candidates' 'pool-info' "$out"
     works 'zsh: names' zsh -f try.zsh cistern vol-info --pool default ''
     is 'zsh: they are whole' $'disk1\ndisk2\nmy disk\nx:y' "$out"
+    works 'zsh: the beginning of a URI' zsh -f try.zsh cistern -c cistern+t
+    is 'zsh: no blank behind it' $'-S\ncistern+tls://\ncistern+tcp://' "$out"
     works 'zsh: an empty word' zsh -f try.zsh cistern pool-define ''
     is 'zsh: files' files "$out"
 else

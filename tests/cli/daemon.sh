@@ -29,6 +29,9 @@ run cistern -v uri
 is 'it is named' "$CISTERN_DEFAULT_URI" "$out"
 is '-v says so' "cistern: connected to the daemon at $CISTERN_DEFAULT_URI" "$err"
 works 'the socket for reading' cistern -c "cistern+unix:///system?socket=$scratch/root/run/cistern-sock-ro" pool-list
+for scheme in storage storage+unix; do
+    works "libvirt's spelling: $scheme" cistern -c "$scheme:///system?socket=$scratch/root/run/cistern-sock" pool-list
+done
 fails 'its folder is held' 5 '' cistern -c "embed://$scratch/root" pool-list
 
 # ---- events ----

@@ -157,4 +157,18 @@ else
 fi
 run cistern vol-wipe slow.raw p
 is 'no terminal, no progress' '' "$err"
+
+# ---- data ----
+
+on_terminal "$program vol-download slow.raw - p; echo status=\$?"
+[[ $out == *'does not go to a terminal'*status=2* ]]
+report $? 'data does not go to a terminal'
+slow_data='for i in 1 2 3 4 5 6 7 8 9 10; do head -c 1M /dev/zero; sleep 0.2; done'
+on_terminal "stty cols 80; { $slow_data; } | $program vol-upload slow.raw - p --length 10M; echo status=\$?"
+output 'a bar while uploading' $'uploading to volume slow.raw +[█▏▎▍▌▋▊▉░]+ +[0-9]+%  [0-9.]+ MiB'
+output 'it is taken away in the end' $'\e\\[KVol slow.raw uploaded\nstatus=0'
+on_terminal "stty cols 80; mkfifo fifo; (while head -c 1M >/dev/null && sleep 0.1; do :; done <fifo) & $program vol-download slow.raw fifo p; echo status=\$?"
+output 'a bar while downloading' $'downloading volume slow.raw +[█▏▎▍▌▋▊▉░]+ +[0-9]+%'
+until='%' on_terminal "stty cols 80; { $slow_data; $slow_data; } | $program vol-upload slow.raw - p --length 20M; echo status=\$?"
+output 'Ctrl-C ends an upload' $'error:.* interrupted; with --continue it goes on there\nstatus=130'
 finish
