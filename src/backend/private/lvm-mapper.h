@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+/*
+ * What the kernel's device mapper tells of logical volumes: in microseconds,
+ * where a command of lvm2 takes a good part of a second. All is false or unknown where there is
+ * no device mapper, no right to ask it, or no such device.
+ */
+
+/* The device mapper has a device of this name (see lvm_mapper_name()). */
+bool lvm_mapper_exists(const char *name);
+
+/* How often the device is open, by guests and by the host. */
+bool lvm_mapper_open_count(const char *name, guint *ret);
+
+/* The LVM UUID of the volume whose node is at `path`, in lvm2's form; NULL when that's none. */
+char *lvm_mapper_uuid(const char *path);
+
+/* Bytes of its pool that a thin volume takes. */
+bool lvm_mapper_thin_allocation(const char *name, guint64 *ret);
+
+/* How full a thin pool (suffix "-tpool") is. */
+typedef struct ThinUsage {
+    guint64 data_used, data_total; /* blocks */
+    guint64 meta_used, meta_total; /* blocks, of another size */
+} ThinUsage;
+
+bool lvm_mapper_thin_usage(const char *name, ThinUsage *ret);
+/* Reads the kernel's status line of a thin pool; for the call above and its test. */
+bool lvm_thin_usage_parse(const char *status, ThinUsage *ret);

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "lvm-run.h"
+
+#include "command.h"
+#include "errors.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#define UNDO_SECONDS 60
+
+/* Beside its errors lvm2 tells what might go wrong one day. */
+static char *without_warnings(const char *messages)
+{
+    g_auto(GStrv) lines = g_strsplit(messages, "\n", -1);
+    GString *text = g_string_new(NULL);
+
+    for (char **line = lines; *line; line++) {
+        g_strstrip(*line);
+        if (**line && !g_str_has_prefix(*line, "WARNING: "))
+            g_string_append_printf(text, "%s%s", text->len ? "; " : "", *line);
+    }
+    if (text->len == 0)
+        g_string_append(text, messages);
+    return g_string_free(text, FALSE);
+}
+
+/* What clients tell apart by the code. */
+static const struct {
+    const char *words;
+    ErrorCode code;
+    const char *meaning;
+} meanings[] = {
+    {"already exists", ERROR_VOLUME_EXISTS, ""},
+    {"insufficient free space", ERROR_OPERATION_FAILED, "Not enough space left in storage pool: "},
+    {"nsufficient suitable allocatable extents", ERROR_OPERATION_FAILED,
+     "Not enough space left in storage pool: "},
+    {"in use", ERROR_BUSY, ""},
+    {"is used by another device", ERROR_BUSY, ""},
+    {"open logical volume", ERROR_BUSY, ""},
+};
+
+static bool failed(const char *program, const CommandResult *result, GError **error)
+{
+    g_autofree char *said = without_warnings(result->errors ? result->errors : "");
+
+    for (guint i = 0; i < G_N_ELEMENTS(meanings); i++)
+        if (strstr(said, meanings[i].words))
+            return error_set(error, meanings[i].code, ORIGIN_STORAGE, "%s%s: %s",
+                             meanings[i].meaning, program, said);
+    return error_set(error, ERROR_INTERNAL, ORIGIN_STORAGE, "%s failed with status %d: %s", program,
+                     result->exit_status, said);
+}
+
+bool lvm_run_list(Operation *op, const GPtrArray *argv, GError **error)
+{
+    const Command command = {.argv = (const char *const *)argv->pdata};
+    g_auto(CommandResult) result = {0};
+
+    if (!command_run(op, &command, &result, error))
+        return false;
+    return result.exit_status == 0 || failed(command.argv[0], &result, error);
+}
+
+bool lvm_run(Operation *op, GError **error, const char *program, ...)
+{
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
+    va_list arguments;
+
+    va_start(arguments, program);
+    for (const char *word = program; word; word = va_arg(arguments, const char *))
+        g_ptr_array_add(argv, (char *)word);
+    va_end(arguments);
+    g_ptr_array_add(argv, NULL);
+    return lvm_run_list(op, argv, error);
+}
+
+Operation *lvm_undo_operation(Operation *op)
+{
+    Operation *undo = operation_new(g_get_monotonic_time() + UNDO_SECONDS * G_TIME_SPAN_SECOND);
+    void *data = NULL;
+    CommandRunner runner = operation_runner(op, &data);
+
+    operation_set_runner(undo, runner, data);
+    return undo;
+}

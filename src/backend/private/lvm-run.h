@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "operation.h"
+
+/* Runs a changing command of lvm2, "lvcreate", "--yes", …, NULL. Errors: ERROR_VOLUME_EXISTS,
+ * ERROR_BUSY where a volume is in use, ERROR_OPERATION_FAILED where there is no room, else
+ * ERROR_INTERNAL, each with what the command said; those of command_run(). */
+bool lvm_run(Operation *op, GError **error, const char *program, ...) G_GNUC_NULL_TERMINATED;
+/* The same for arguments in an array of strings, ended by NULL. */
+bool lvm_run_list(Operation *op, const GPtrArray *argv, GError **error);
+
+/* An operation for taking back what the failed one has begun: with a deadline of its own and the
+ * same runner of programs. */
+Operation *lvm_undo_operation(Operation *op);
