@@ -8,6 +8,8 @@
 
 /* What one turn on a worker moves at most; then others of the same pool have theirs. */
 #define BYTES_PER_TURN (16 * 1024 * 1024)
+/* How often one looks whether the storage still answers, in milliseconds. */
+#define TICK 500
 
 /* What the client, or its disappearance, has asked for last. */
 typedef enum StreamWish { WISH_NONE, WISH_FINISH, WISH_ABORT, WISH_BREAK } StreamWish;
@@ -33,7 +35,7 @@ struct Stream {
 
     /* The loop's own. */
     Session *session; /* NULL: nobody to be told */
-    GSource *cancelled;
+    GSource *cancelled, *timer;
     bool over;
 
     GMutex lock;  /* guards what follows */
@@ -41,6 +43,7 @@ struct Stream {
     gsize queued; /* bytes in it */
     StreamWish wish;
     bool pumping; /* a worker has it, or will */
+    bool lost;    /* that worker hangs in storage that doesn't answer */
     bool posted;  /* the session will be told */
     bool refused; /* a packet did not fit */
     GByteArray
@@ -161,6 +164,14 @@ static bool must_rest(const Stream *stream)
                                           : stream->queued >= STREAM_QUEUE_MAX;
 }
 
+/* With the lock held. */
+static void stop_pump(Stream *stream)
+{
+    stream->pumping = false;
+    if (!stream->lost)
+        core_stream_ends(stream->core);
+}
+
 /* *ret is the piece to be written, of an upload. */
 static Step next_step(Stream *stream, Piece **ret)
 {
@@ -169,7 +180,7 @@ static Step next_step(Stream *stream, Piece **ret)
     if (must_close(stream))
         return STEP_CLOSE;
     if (must_rest(stream)) {
-        stream->pumping = false;
+        stop_pump(stream);
         return STEP_REST;
     }
     if (stream->access == VOLUME_WRITE)
@@ -179,12 +190,21 @@ static Step next_step(Stream *stream, Piece **ret)
 
 /* ---- on a worker: moving data ---- */
 
+/* With the lock held. The first failure is the one that counts. Takes over `failure`. */
+static void note_failure(Stream *stream, GError *failure)
+{
+    if (stream->failure)
+        g_clear_error(&failure);
+    else
+        stream->failure = failure;
+}
+
 static void count_written(Stream *stream, const Piece *piece, GError *failure)
 {
     g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&stream->lock);
 
-    stream->queued -= piece->size;
-    stream->failure = failure;
+    stream->queued -= MIN(stream->queued, piece->size);
+    note_failure(stream, failure);
     if (stream->refused)
         post_news(stream);
 }
@@ -242,14 +262,17 @@ static gsize read_piece(Stream *stream)
     g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&stream->lock);
 
     if (!frame) {
-        stream->failure = failure;
+        note_failure(stream, failure);
         return 0;
     }
-    if (frame->len == FRAME_HEADER_SIZE)
+    gsize size = frame->len;
+    if (stream->lost)
+        g_byte_array_unref(frame);
+    else if (size == FRAME_HEADER_SIZE)
         stream->last = frame;
     else
         push_frame(stream, frame);
-    return frame->len;
+    return size;
 }
 
 static void close_volume(Stream *stream)
@@ -262,17 +285,15 @@ static void close_volume(Stream *stream)
     volume_stream_close(g_steal_pointer(&stream->volume), whole, &failure);
 
     g_mutex_lock(&stream->lock);
-    if (!stream->failure)
-        stream->failure = g_steal_pointer(&failure);
+    note_failure(stream, failure);
     if (stream->failure)
         log_info("%s: %s", stream->client, stream->failure->message);
     else if (stream->last && stream->wish == WISH_NONE)
         push_frame(stream, g_steal_pointer(&stream->last));
     stream->closed = true;
-    stream->pumping = false;
+    stop_pump(stream);
     post_news(stream);
     g_mutex_unlock(&stream->lock);
-    g_clear_error(&failure);
 }
 
 /* False: it goes on in a further turn. */
@@ -295,12 +316,10 @@ static void pump(void *data)
 {
     Stream *stream = data;
 
-    if (pump_turn(stream)) {
-        core_stream_ends(stream->core);
+    if (pump_turn(stream))
         stream_unref(stream);
-    } else {
+    else
         engine_run(stream->core->engine, stream->pool, WORK_STORAGE, pump, stream);
-    }
 }
 
 /* With the lock held. */
@@ -325,9 +344,38 @@ static gboolean on_cancelled(int fd, GIOCondition condition, void *data)
     return G_SOURCE_REMOVE;
 }
 
+/* With the lock held. The client is told now; the volume is closed when its storage answers again.
+ */
+static void give_up(Stream *stream, GError *failure)
+{
+    note_failure(stream, failure);
+    stream->lost = true;
+    core_stream_ends(stream->core);
+    operation_cancel(stream->op);
+    if (stream->access == VOLUME_WRITE)
+        drop_queue(stream);
+    post_news(stream);
+}
+
+/* A client that is slow itself doesn't wait for the storage. */
+static gboolean on_tick(void *data)
+{
+    Stream *stream = data;
+    GError *failure = NULL;
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&stream->lock);
+
+    if (!stream->pumping || engine_check_answers(stream->core->engine, stream->op, &failure))
+        return G_SOURCE_CONTINUE;
+    give_up(stream, failure);
+    return G_SOURCE_REMOVE;
+}
+
 void stream_start(Stream *stream, Session *session)
 {
     stream->session = session;
+    stream->timer = g_timeout_source_new(TICK);
+    g_source_set_callback(stream->timer, on_tick, stream, NULL);
+    g_source_attach(stream->timer, stream->core->config.context);
     stream->cancelled = g_unix_fd_source_new(operation_cancel_fd(stream->op), G_IO_IN);
     g_source_set_callback(stream->cancelled, G_SOURCE_FUNC(on_cancelled), stream, NULL);
     g_source_attach(stream->cancelled, stream->core->config.context);
@@ -343,6 +391,9 @@ static void detach(Stream *stream)
     if (stream->cancelled)
         g_source_destroy(stream->cancelled);
     g_clear_pointer(&stream->cancelled, g_source_unref);
+    if (stream->timer)
+        g_source_destroy(stream->timer);
+    g_clear_pointer(&stream->timer, g_source_unref);
 }
 
 bool stream_is(const Stream *stream, const FrameHeader *header)
@@ -508,7 +559,8 @@ GByteArray *stream_next(Stream *stream)
 
     if (stream->access == VOLUME_READ && !g_queue_is_empty(&stream->queue))
         return pop_frame(stream);
-    if (!stream->over && stream->closed && (stream->failure || stream->wish != WISH_NONE))
+    if (!stream->over && (stream->closed || stream->lost) &&
+        (stream->failure || stream->wish != WISH_NONE))
         return last_frame(stream);
     return NULL;
 }
