@@ -266,7 +266,8 @@ report $? 'the daemon answers'
 "$program" -q pool-start d --build
 d=$scratch/d
 
-# An upload of bytes.out that waits for more than it gets, in the background: $client.
+# An upload that waits for more than it gets, in the background: $client. The last of what it got may
+# still be on its way.
 begin_upload() { # VOLUME FROM TO OPTION...
     local volume=$1 from=$2 to=$3
     shift 3
@@ -276,7 +277,7 @@ begin_upload() { # VOLUME FROM TO OPTION...
     pids+=($client)
     exec 4>feed
     tail -c +$((from + 1)) bytes | head -c $((to - from)) >&4
-    until_reached "$d/$volume" "$to"
+    until_reached "$d/$volume" $((to - 500000))
 }
 
 # What came is written a little later.
@@ -300,7 +301,7 @@ end_upload() { # SIGNAL: $status
 begin_upload u 0 2000000
 end_upload KILL
 works 'vol-upload --continue after the connection broke' cistern -o json vol-upload u bytes d --continue
-json 'it went on' ".kept == 2000000 and .bytes == $((size - 2000000))"
+json 'it went on' ".kept >= 1500000 and .kept <= 2000000 and .kept + .bytes == $size"
 same 'the volume is the file' bytes "$d/u"
 
 "$program" -q vol-delete u d
@@ -328,13 +329,13 @@ server=$!
 pids+=($server)
 until_works "$program" pool-list
 cat bytes >copy
-dd if=/dev/zero of=copy bs=1 seek=3400000 count=1 conv=notrunc status=none
+dd if=/dev/zero of=copy bs=1 seek=2700000 count=16 conv=notrunc status=none
 fails 'another source' 1 'it is another source; upload without --continue' cistern vol-upload u copy d --continue
-fails 'a source that is too short' 1 "'present' has fewer bytes than came already|it is another source" cistern vol-upload u <(head -c 100 bytes) d --continue
+fails 'a source that is too short' 1 'has fewer bytes than came already' cistern vol-upload u <(head -c 100 bytes) d --continue
 fails 'another offset' 1 'began at offset 0: give the same --offset' cistern vol-upload u bytes d --continue --offset 5
 fails 'less than came already' 1 'bytes came already, more than --length' cistern vol-upload u bytes d --continue --length 5
 run bash -c "cat bytes | '$program' -o json vol-upload u - d --continue"
-json 'two restarts later it goes on, from a pipe' '.kept >= 3000000 and .kept <= 3500000'
+json 'two restarts later it goes on, from a pipe' '.kept >= 2900000 and .kept <= 3500000'
 same 'the volume is the file' bytes "$d/u"
 run cistern vol-upload u bytes d --continue
 is 'nothing is known: status' 0 "$status"
