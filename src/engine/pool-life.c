@@ -104,6 +104,14 @@ static guint build_flags_of(guint create_flags)
 
 /* ---- start ---- */
 
+static void remove_state(Pool *pool)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!store_remove(pool->engine->store, STORE_STATE, pool->name, &error))
+        log_ignored(pool, "removing its state file", error);
+}
+
 static void undo_start(Pool *pool, const PoolView *view)
 {
     g_autoptr(Operation) op = operation_new(engine_deadline(30));
@@ -112,20 +120,30 @@ static void undo_start(Pool *pool, const PoolView *view)
     pool_unwatch(pool);
     if (!call_stop(view, op, &error))
         log_ignored(pool, "stopping it after a failed start", error);
-    g_clear_error(&error);
-    if (!store_remove(pool->engine->store, STORE_STATE, pool->name, &error))
-        log_ignored(pool, "removing its state file", error);
 }
 
 /* The part of a start that has to be undone when it fails. */
 static bool fill(Pool *pool, const PoolView *view, Operation *op, GError **error)
 {
-    if (!store_save(pool->engine->store, STORE_STATE, view->def, error))
-        return false;
     sweep(pool, view, op);
     begin_run(pool, view);
     pool_watch(pool);
     return pool_scan(pool, op, error);
+}
+
+/* The state file comes first: should this process die now, the next one looks whether the storage
+ * is up. Without that file it would have something up that it knows nothing of. */
+static bool run(Pool *pool, const PoolView *view, Operation *op, GError **error)
+{
+    if (!store_save(pool->engine->store, STORE_STATE, view->def, error))
+        return false;
+    if (call_start(view, op, error)) {
+        if (fill(pool, view, op, error))
+            return true;
+        undo_start(pool, view);
+    }
+    remove_state(pool);
+    return false;
 }
 
 static bool bring_up(Pool *pool, const PoolView *view, guint create_flags, Operation *op,
@@ -136,12 +154,7 @@ static bool bring_up(Pool *pool, const PoolView *view, guint create_flags, Opera
     if ((create_flags & CREATE_BUILD_FLAGS) &&
         !build(view, build_flags_of(create_flags), op, error))
         return false;
-    if (!call_start(view, op, error))
-        return false;
-    if (fill(pool, view, op, error))
-        return true;
-    undo_start(pool, view);
-    return false;
+    return run(pool, view, op, error);
 }
 
 static void set_running(Pool *pool)
@@ -276,10 +289,7 @@ Pool *engine_create_pool(Engine *engine, const char *xml, guint flags, const Req
 
 void pool_forget_run(Pool *pool)
 {
-    g_autoptr(GError) error = NULL;
-
-    if (!store_remove(pool->engine->store, STORE_STATE, pool->name, &error))
-        log_ignored(pool, "removing its state file", error);
+    remove_state(pool);
     uploads_forget_all(pool);
     end_run(pool);
 }
