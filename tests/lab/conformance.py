@@ -496,7 +496,8 @@ def erased(world):
     world.pool.destroy()
     world.pool.delete(0)
     expect(not world.storage.is_built(), "it is still there")
-    world.pool.build(world.storage.build_flags)
+    again = world.storage.rebuild_flags
+    world.pool.build(world.storage.build_flags if again is None else again)
     world.pool.create(0)
 
 

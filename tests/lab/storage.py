@@ -43,6 +43,7 @@ class Storage:
     big = 64 * MIB  # of a volume whose clone takes long enough to be cancelled
     many = 12  # volumes of the case "a scan of many"
     build_flags = 0  # that build a storage that is empty
+    rebuild_flags = None  # that build one again after an erase, where those are others
     # Code of a build refused for what is on the source already.
     overwrite_refusal = 55  # operation is not valid
 
