@@ -253,15 +253,22 @@ static bool fake_op_sweep(const PoolDef *pool, Operation *op, GError **error)
     return enter("sweep", op, error) && leave();
 }
 
-static PoolSpace space_of(const FakePool *pool)
+static bool takes_capacity(const PoolDef *def)
 {
+    return def->schema->flags & POOL_THIN_POOLS;
+}
+
+static PoolSpace space_of(const PoolDef *def)
+{
+    const FakePool *pool = storage(where_of(def));
     PoolSpace space = {.capacity = SPACE, .available = SPACE};
     GHashTableIter iter;
     gpointer volume;
 
     g_hash_table_iter_init(&iter, pool->volumes);
     while (g_hash_table_iter_next(&iter, NULL, &volume))
-        space.allocation += ((FakeVolume *)volume)->allocation;
+        space.allocation += takes_capacity(def) ? ((FakeVolume *)volume)->capacity
+                                                : ((FakeVolume *)volume)->allocation;
     space.available -= space.allocation;
     return space;
 }
@@ -270,7 +277,7 @@ static bool fake_op_space(const PoolDef *pool, Operation *op, PoolSpace *ret, GE
 {
     if (!enter("space", op, error))
         return false;
-    *ret = space_of(storage(where_of(pool)));
+    *ret = space_of(pool);
     return leave();
 }
 
@@ -284,6 +291,11 @@ static void describe(const PoolDef *pool, const char *name, const FakeVolume *vo
     ret->volume->target.format = pool->schema->volume_formats ? IMAGE_FORMAT_RAW : 0;
     ret->volume->capacity = ret->volume->physical = volume->capacity;
     ret->volume->allocation = volume->allocation;
+    if (takes_capacity(pool)) {
+        ret->volume->extents = g_new0(VolumeExtent, 1);
+        ret->volume->extents[0] = (VolumeExtent){g_strdup("/fake"), 0, volume->capacity};
+        ret->volume->n_extents = 1;
+    }
     ret->has_identity = true;
     ret->identity = (FileIdentity){.inode = volume->version, .size = volume->capacity};
 }
@@ -310,7 +322,7 @@ static bool fake_op_scan(const PoolDef *pool, Operation *op, Scan *scan, GError 
     if (!enter("scan", op, error))
         return false;
     g_autoptr(GArray) states = describe_all(pool);
-    PoolSpace space = space_of(storage(where_of(pool)));
+    PoolSpace space = space_of(pool);
     leave();
     /* A second place to hang: everything was seen, nothing reported. */
     if (!enter("scan_seen", op, error))
@@ -343,6 +355,18 @@ static bool fake_op_volume_stat(const PoolDef *pool, Operation *op, const char *
     if (!volume)
         return no_volume(name, error);
     describe(pool, name, volume, ret);
+    return leave();
+}
+
+static bool fake_op_volume_restat(const PoolDef *pool, Operation *op, const VolumeDef *known,
+                                  VolumeState *ret, GError **error)
+{
+    if (!enter("volume_restat", op, error))
+        return false;
+    const FakeVolume *volume = g_hash_table_lookup(storage(where_of(pool))->volumes, known->name);
+    if (!volume)
+        return no_volume(known->name, error);
+    describe(pool, known->name, volume, ret);
     return leave();
 }
 
@@ -471,6 +495,21 @@ static const Backend fake_fs = {
     FAKE_VOLUME_OPERATIONS,
 };
 
+static const Backend fake_logical = {
+    .schema = {.type = "logical",
+               .number = 3,
+               .list_flag = 1 << 9,
+               .flags = POOL_HAS_TARGET | POOL_TARGET_PATH_REQUIRED | POOL_THIN_POOLS},
+    .flags = BACKEND_NAMED_PATHS | BACKEND_SPACE_BY_EXTENTS | BACKEND_SHRINKS_ALLOCATED,
+    .check = fake_check,
+    .scan = fake_op_scan,
+    .volume_stat = fake_op_volume_stat,
+    .volume_restat = fake_op_volume_restat,
+    .volume_create = fake_op_volume_create,
+    .volume_resize = fake_op_volume_resize,
+    .volume_delete = fake_op_volume_delete,
+};
+
 static const Backend fake_zfs = {
     .schema = {.type = "zfs",
                .number = 12,
@@ -493,5 +532,6 @@ static const Backend fake_rbd = {
     .unavailable = "not built",
 };
 
-const Backend *const fake_backends[] = {&fake_dir, &fake_fs, &fake_scsi, &fake_rbd, &fake_zfs};
+const Backend *const fake_backends[] = {&fake_dir,  &fake_fs,  &fake_logical,
+                                        &fake_scsi, &fake_rbd, &fake_zfs};
 const guint n_fake_backends = G_N_ELEMENTS(fake_backends);

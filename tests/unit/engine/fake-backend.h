@@ -11,6 +11,7 @@
  *
  *   dir    like a folder: parallel, always up, paths and keys derived
  *   fs     has to be started and stopped, knows whether it is up
+ *   logical  dear to ask: its sizes follow from extents, a listed volume is re-read for less
  *   zfs    one change at a time
  *   scsi   can be scanned, nothing else
  *   rbd    not in this build

@@ -319,6 +319,95 @@ static void test_find_by_path(Fixture *f, gconstpointer data)
     g_assert_null(found);
 }
 
+static guint64 available(Pool *pool)
+{
+    PoolInfo info;
+
+    pool_get_info(pool, &info);
+    g_assert_cmpuint(info.space.allocation + info.space.available, ==, info.space.capacity);
+    return info.space.available;
+}
+
+/* Nothing but the first scan has asked for sizes. */
+static void test_space_by_extents(Fixture *f, gconstpointer data)
+{
+    g_autoptr(Pool) pool = fixture_define_started(f, "logical", "p");
+    g_autoptr(GError) error = NULL;
+    guint64 whole = available(pool);
+
+    fixture_create_volume(f, pool, "v", 4096);
+    g_assert_cmpuint(available(pool), ==, whole - 4096);
+    fixture_create_volume(f, pool, "w", 1024);
+    g_assert_cmpuint(available(pool), ==, whole - 5120);
+    g_assert_true(volume_resize(pool, "v", 8192, VOLUME_RESIZE_ALLOCATE, NOW(f), &error));
+    g_assert_cmpuint(available(pool), ==, whole - 9216);
+    g_assert_true(volume_delete(pool, "w", 0, NOW(f), &error));
+    g_assert_cmpuint(available(pool), ==, whole - 8192);
+    fake_remove_volume("/fake/p", "v");
+    g_assert_null(volume_read(pool, "v", NOW(f), &error));
+    g_assert_cmpuint(available(pool), ==, whole);
+}
+
+/* What is changed while a scan reads is neither counted twice nor lost. */
+static gpointer refresh_in_thread(gpointer pool)
+{
+    g_autoptr(Operation) op = operation_new(OPERATION_NO_DEADLINE);
+    const Request request = {.op = op, .client = "test"};
+
+    g_assert_true(pool_refresh(pool, &request, NULL));
+    return NULL;
+}
+
+static void test_space_during_scan(Fixture *f, gconstpointer data)
+{
+    g_autoptr(Pool) pool = fixture_define_started(f, "logical", "p");
+    guint64 whole = available(pool);
+    g_autoptr(GError) error = NULL;
+
+    fixture_create_volume(f, pool, "old", 1024);
+    fake_hang("scan_seen", true);
+    GThread *thread = g_thread_new("refresh", refresh_in_thread, pool);
+    fake_wait_hanging();
+    fixture_create_volume(f, pool, "new", 4096);
+    g_assert_true(volume_delete(pool, "old", 0, NOW(f), &error));
+    fake_release();
+    g_thread_join(thread);
+    check_listed(pool, "new");
+    g_assert_cmpuint(available(pool), ==, whole - 4096);
+}
+
+static void test_restat(Fixture *f, gconstpointer data)
+{
+    g_autoptr(Pool) pool = fixture_define_started(f, "logical", "p");
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Pool) found = NULL;
+
+    fake_add_volume("/fake/p", "v", 4096);
+    g_autoptr(VolumeRecord) unlisted G_GNUC_UNUSED =
+        engine_find_volume_by_path(f->engine, "/fake/p/v", &found, NOW(f), &error);
+    g_assert_no_error(error);
+    g_assert_true(found == pool);
+    g_assert_cmpuint(fake_calls("volume_stat"), ==, 1);
+    g_autoptr(VolumeDef) volume G_GNUC_UNUSED = volume_read(pool, "v", NOW(f), &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(fake_calls("volume_stat"), ==, 1);
+    g_assert_cmpuint(fake_calls("volume_restat"), ==, 1);
+}
+
+static void test_shrink_allocated(Fixture *f, gconstpointer data)
+{
+    g_autoptr(Pool) pool = fixture_define_started(f, "logical", "p");
+    g_autoptr(GError) error = NULL;
+
+    fixture_create_volume(f, pool, "v", 4096);
+    g_assert_true(volume_resize(pool, "v", 8192, VOLUME_RESIZE_ALLOCATE, NOW(f), &error));
+    g_assert_false(volume_resize(pool, "v", 4096, 0, NOW(f), &error));
+    check_error_prefix(&error, ERROR_INVALID_ARGUMENT,
+                       "invalid argument: Can't shrink capacity below current");
+    g_assert_true(volume_resize(pool, "v", 4096, VOLUME_RESIZE_SHRINK, NOW(f), &error));
+    g_assert_no_error(error);
+}
+
 static void test_space(Fixture *f, gconstpointer data)
 {
     g_autoptr(Pool) pool = fixture_define_started(f, "dir", "p");
@@ -358,5 +447,9 @@ int main(int argc, char **argv)
     ENGINE_TEST("/engine/volumes/read", test_read);
     ENGINE_TEST("/engine/volumes/find-by-path", test_find_by_path);
     ENGINE_TEST("/engine/volumes/space", test_space);
+    ENGINE_TEST("/engine/volumes/space-by-extents", test_space_by_extents);
+    ENGINE_TEST("/engine/volumes/space-during-scan", test_space_during_scan);
+    ENGINE_TEST("/engine/volumes/restat", test_restat);
+    ENGINE_TEST("/engine/volumes/shrink-allocated", test_shrink_allocated);
     return g_test_run();
 }
