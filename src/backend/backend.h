@@ -51,6 +51,9 @@ typedef enum BackendFlag {
     /* Volumes are allocated as they are long: shrinking one below its allocation is what shrinking
      * means. Elsewhere that is refused, as data would be lost. */
     BACKEND_SHRINKS_ALLOCATED = 1 << 5,
+    /* A change of one volume changes what is told of others or of the pool's free extents: the
+     * pool is scanned after each change. */
+    BACKEND_SCAN_AFTER_CHANGE = 1 << 6,
 } BackendFlag;
 
 typedef enum BuildFlag { /* libvirt's virStoragePoolBuildFlags */

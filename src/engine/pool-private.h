@@ -148,7 +148,8 @@ VolumeRecord *pool_restat(Pool *pool, const char *name, Operation *op, VolumeSta
 /* The same for a name that may come from anywhere. */
 VolumeRecord *pool_ask_storage(Pool *pool, const char *name, Operation *op, VolumeState *ret,
                                GError **error);
-/* Sets the sizes anew, after a change. A failure is logged only. */
+/* Sets the sizes anew, after a change; of types whose changes show elsewhere too, the whole list.
+ * A failure is logged only. */
 void pool_update_space(Pool *pool, Operation *op);
 /* The new list, sizes and permissions from a scan. Errors: ERROR_ABORTED when the pool was stopped
  * since the window was opened. */

@@ -224,6 +224,15 @@ VolumeRecord *pool_ask_storage(Pool *pool, const char *name, Operation *op, Volu
 
 /* ---- the whole pool ---- */
 
+/* A failed scan marks the pool. */
+static void scan_after_change(Pool *pool, Operation *op)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!pool_scan(pool, op, &error))
+        log_debug("keeping the last known list: %s", error->message);
+}
+
 void pool_update_space(Pool *pool, Operation *op)
 {
     g_auto(PoolView) view = pool_view(pool);
@@ -231,6 +240,10 @@ void pool_update_space(Pool *pool, Operation *op)
     g_autoptr(GError) error = NULL;
     g_autoptr(PoolDef) old = NULL;
 
+    if (view.backend->flags & BACKEND_SCAN_AFTER_CHANGE) {
+        scan_after_change(pool, op);
+        return;
+    }
     if (!view.backend->space)
         return;
     if (!call_space(&view, op, &space, &error)) {
