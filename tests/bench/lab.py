@@ -18,7 +18,7 @@ BEGIN, END = "<!-- measured in the lab: begin -->", "<!-- measured in the lab: e
 TIME_LIMIT = 1500  # seconds
 GROUP, DISKS = "bench", ("/dev/vdb", "/dev/vdc")
 # Where the real lvm2 commands go while calls are counted.
-ASIDE = "/usr/local/lib/cistern-lab"
+LVM, ASIDE = "/usr/sbin/lvm", "/usr/local/lib/cistern-lab"
 
 
 def run(*argv):
@@ -122,25 +122,21 @@ class Bench:
                        self.turns(5, create_and_delete))
 
     def count_calls(self, action):
-        """How many lvm2 commands each side runs: in libvirt's their paths are fixed, so the
-        commands are replaced where they are."""
-        tool = os.path.join(self.build, "tests/lab/lab-tool")
-        os.makedirs(ASIDE, exist_ok=True)
-        names = [name for name in os.listdir("/usr/sbin")
-                 if os.path.realpath(f"/usr/sbin/{name}") == "/usr/sbin/lvm" and name != "lvm"]
-        for name in names:
-            os.symlink("/usr/sbin/lvm", f"{ASIDE}/{name}")
-            os.unlink(f"/usr/sbin/{name}")
-            os.symlink(tool, f"/usr/sbin/{name}")
+        """How many lvm2 commands each side runs: in libvirt's their paths are fixed, so the one
+        program behind all of them is replaced where it is."""
+        os.makedirs(ASIDE)
+        for name in os.listdir("/usr/sbin"):
+            if os.path.realpath(f"/usr/sbin/{name}") == LVM and name != "lvm":
+                os.symlink("lvm", f"{ASIDE}/{name}")
+        os.rename(LVM, f"{ASIDE}/lvm")
+        os.symlink(os.path.join(self.build, "tests/lab/lab-tool"), LVM)
         numbers = []
         for index in range(len(self.sides)):
             action(index)
             with open("/usr/sbin/log", encoding="ascii", errors="replace") as log:
                 numbers.append(str(len(log.readlines())))
             os.unlink("/usr/sbin/log")
-        for name in names:
-            os.unlink(f"/usr/sbin/{name}")
-            os.symlink("lvm", f"/usr/sbin/{name}")
+        os.rename(f"{ASIDE}/lvm", LVM)
         return numbers
 
 

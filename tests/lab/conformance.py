@@ -726,7 +726,8 @@ def daemon_killed(world, change):
     after, duration, calls = change.plain(world)
     runs = 0
     for number, line in enumerate(calls, 1):
-        for moment in ("before", "during", "after"):
+        # Before a later one is after the one before it.
+        for moment in ("before", "during", "after") if number == 1 else ("during", "after"):
             killed_once(world, change, f"{moment} program {number} ({line})", after,
                         lambda number=number, moment=moment: world.tools.plan(
                             moment, number, world.daemon.process.pid))
