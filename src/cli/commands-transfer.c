@@ -306,6 +306,9 @@ static int download(const Call *call, CisternVolume *volume, DownloadTarget *tar
     guint64 moved = target->position - begin;
     if (!download_target_finish(target))
         return report_trouble(call, "can't write '%s': %s", target->name, g_strerror(errno));
+    if (target->unsettled)
+        report_note(call, "'%s' may be as before after a power failure: %s", target->name,
+                    g_strerror(target->unsettled));
     return silent ? STATUS_OK : print_moved(call, volume, "downloaded", range, moved);
 }
 

@@ -212,8 +212,9 @@ bool download_target_finish(DownloadTarget *target)
     if (!target->part) /* a pipe has nothing to flush */
         return fsync(target->fd) == 0 || errno == EINVAL || errno == EROFS || errno == ENOTSUP;
     if (ftruncate(target->fd, (off_t)target->position) < 0 || fsync(target->fd) < 0 ||
-        rename(target->part, target->path) < 0 || !flush_folder(target->path))
+        rename(target->part, target->path) < 0)
         return false;
+    target->unsettled = flush_folder(target->path) ? 0 : errno;
     drop_handle(target);
     return true;
 }

@@ -18,6 +18,7 @@ typedef struct DownloadTarget {
     int fd;
     guint64 position; /* of the next byte */
     int failure;      /* errno of what made it give up; 0: nothing */
+    int unsettled;    /* finished, but the name may not outlive a power failure: errno */
 } DownloadTarget;
 
 /* "-" is standard output. With `go_on` a part that is there is kept: `position` is its size. False

@@ -66,6 +66,8 @@ SCENARIOS = {
     "resize-qcow2": (["vol-resize", "image", "4M", "--pool", "images"], None),
     "wipe": (["vol-wipe", "victim", "--pool", "images"], "victim"),
     "delete": (["vol-delete", "victim", "--pool", "images"], None),
+    "upload": (["vol-upload", "victim", "{home}/images/keep", "images"], "victim"),
+    "download": (["vol-download", "keep", "{home}/idle/present", "images"], None),
 }
 
 
@@ -110,6 +112,7 @@ class Place:
         self.write("images/victim", data * 4)
         subprocess.run(["qemu-img", "convert", "-O", "qcow2", os.path.join(self.home, "images/keep"),
                         os.path.join(self.home, "images/image")], check=True)
+        self.write("idle/present", b"from before")
         self.write("converted.xml", b"<volume><name>new</name><capacity>0</capacity>"
                                     b"<target><format type='qcow2'/></target></volume>")
         self.run("pool-start", "images", check=True)
@@ -127,6 +130,8 @@ class Place:
             if pool != tolerated:
                 found[pool] = exists
             for name in sorted(os.listdir(folder)) if exists else ():
+                if name == "present.part": # of a download; its name says that it isn't whole
+                    continue
                 path = os.path.join(folder, name)
                 found[f"{pool}/{name}"] = self.content(path, name == tolerated)
         return found
