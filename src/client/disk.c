@@ -25,9 +25,14 @@ static VolumeDef *read_volume(CisternVolume *volume, const PoolDef *pool, GError
 {
     CisternVolumeInfo info;
     char *xml = cistern_volume_info(volume, &info, 0) == 0 ? cistern_volume_xml(volume, 0) : NULL;
-    g_autoptr(VolumeDef) def = xml ? volume_def_parse(xml, pool->schema, 0, error) : NULL;
+    g_autoptr(GError) failure = NULL;
+    g_autoptr(VolumeDef) def = xml ? volume_def_parse(xml, pool->schema, 0, &failure) : NULL;
 
     free(xml);
+    if (failure) /* a format that documents can't ask for, for one */
+        error_set(error, ERROR_OPERATION_UNSUPPORTED, ORIGIN_STORAGE,
+                  "volume '%s' can't be a machine's disk: %s", volume->id.name,
+                  error_detail(failure));
     if (!def)
         return NULL;
     if ((guint)info.type >= VOLUME_TYPE_COUNT) {

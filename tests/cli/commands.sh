@@ -294,6 +294,10 @@ fails 'vol-disk with what does not go together' 2 "a cdrom can't be on the bus" 
 mkdir "$pool/folder"
 fails 'vol-disk of a folder' 8 'it is a folder' cistern vol-disk folder p
 rmdir "$pool/folder"
+printf 'vhdxfile' >"$pool/x.vhdx"
+fails 'vol-disk of a format that libvirt does not know' 8 "volume 'x.vhdx' can't be a machine's disk: unknown volume format type" \
+    cistern vol-disk x.vhdx p
+rm "$pool/x.vhdx"
 works 'vol-path' cistern vol-path --vol base --pool p
 is 'the path' "$pool/base" "$out"
 works 'vol-key' cistern vol-key --vol base --pool p
