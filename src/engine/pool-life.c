@@ -8,8 +8,8 @@
 
 /* ---- shared steps ---- */
 
-/* Enters a new run: what calls of an earlier one still bring is dropped. Returns the old list for
- * the caller to free. Call with the lock held. */
+/* Enters a new run: what calls and the watch of an earlier one still bring is dropped. Returns the
+ * old list for the caller to free. Call with the lock held. */
 static Inventory *new_run(Pool *pool, Inventory *list)
 {
     Inventory *old = pool->inventory;
@@ -17,6 +17,9 @@ static Inventory *new_run(Pool *pool, Inventory *list)
     pool->run++;
     pool->inventory = list;
     g_clear_pointer(&pool->problem, g_free);
+    g_clear_pointer(&pool->dirty, g_hash_table_unref);
+    pool->dirty_all = false;
+    pool->lost_watch = 0;
     return old;
 }
 

@@ -68,7 +68,8 @@ struct Pool {
     GList *windows; /* ChangeWindow: who reads storage while others may change it */
     guint watch_id; /* 0: not watched */
     GHashTable *dirty; /* names the watch reported, waiting to be looked at */
-    bool dirty_all, dirty_lost, dirty_queued;
+    bool dirty_all, dirty_queued;
+    guint lost_watch; /* the id of the watch that reported its end; 0: none */
 };
 
 /* ---- pool.c ---- */

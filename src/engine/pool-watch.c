@@ -10,7 +10,8 @@
 
 typedef struct Dirty {
     GHashTable *names; /* NULL: none */
-    bool all, lost;
+    bool all;
+    guint lost_watch;
 } Dirty;
 
 static void dirty_clear(Dirty *dirty)
@@ -26,8 +27,9 @@ static bool take_dirty(Pool *pool, Dirty *ret)
 
     *ret = (Dirty){.names = g_steal_pointer(&pool->dirty),
                    .all = pool->dirty_all,
-                   .lost = pool->dirty_lost};
-    pool->dirty_all = pool->dirty_lost = false;
+                   .lost_watch = pool->lost_watch};
+    pool->dirty_all = false;
+    pool->lost_watch = 0;
     pool->dirty_queued = pool->inventory && (ret->names || ret->all);
     return pool->dirty_queued;
 }
@@ -65,6 +67,18 @@ static void look_at_names(Pool *pool, GHashTable *names)
     pool_update_space(pool, op);
 }
 
+/* Unless the pool was started again meanwhile, and has another watch. */
+static void remove_lost_watch(Pool *pool, guint id)
+{
+    g_mutex_lock(&pool->engine->lock);
+    bool is_mine = pool->watch_id == id;
+    if (is_mine)
+        pool->watch_id = 0;
+    g_mutex_unlock(&pool->engine->lock);
+    if (is_mine)
+        watch_remove(pool->engine->watch, id);
+}
+
 static void look_again(void *data)
 {
     g_autoptr(Pool) pool = data;
@@ -73,8 +87,8 @@ static void look_again(void *data)
         g_auto(Dirty) dirty = {0};
         if (!take_dirty(pool, &dirty))
             return;
-        if (dirty.lost)
-            pool_unwatch(pool);
+        if (dirty.lost_watch)
+            remove_lost_watch(pool, dirty.lost_watch);
         if (dirty.all)
             look_at_all(pool);
         else
@@ -88,7 +102,8 @@ static void note_dirty(Pool *pool, WatchChange change, const char *name)
 {
     if (!name) {
         pool->dirty_all = true;
-        pool->dirty_lost = pool->dirty_lost || change == WATCH_LOST;
+        if (change == WATCH_LOST)
+            pool->lost_watch = pool->watch_id;
         return;
     }
     if (!pool->dirty)
