@@ -237,7 +237,7 @@ rm busy.part
 if strace -qq -o /dev/null true 2>/dev/null; then
     set -m # so that the program heeds SIGINT
     ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null -e trace=pwrite64 \
-        -e inject=pwrite64:delay_enter=300000 "$program" vol-download v slow p 2>slow.err &
+        -e inject=pwrite64:delay_enter=1000000 "$program" vol-download v slow p 2>slow.err &
     slow=$!
     until_works test -s slow.part
     kill -INT -- -$slow
@@ -254,6 +254,12 @@ else
 fi
 
 # ---- uploads that broke off ----
+
+run bash -c "cat bytes | '$program' vol-upload empty - p --length 6M"
+is 'a source that ends too soon' 1 "$status"
+run bash -c "cat bytes bytes | '$program' -o json vol-upload empty - p --length 6M --continue"
+json 'another process knows how far it came' '.kept > 1000000 and .kept + .bytes == 6291456'
+same 'the volume is the source' <(cat bytes bytes | head -c 6M) <(head -c 6M "$pool/empty")
 
 set -m
 "$daemon" --root "$scratch/root" >daemon.log 2>&1 </dev/null &
@@ -361,4 +367,13 @@ report $? 'a change of the volume'
 run cistern -o json vol-upload u bytes d --continue
 json 'it begins anew' '.kept == 0'
 same 'the volume is the file' bytes "$d/u"
+
+begin_upload u 0 2000000
+end_upload KILL
+until_works "$program" pool-destroy d
+works 'the pool was stopped' cistern pool-start d
+run cistern -o json vol-upload u bytes d --continue
+json 'it begins anew' '.kept == 0'
+[[ -z $(find "$scratch/root" "$state" -name '*.upload') ]]
+report $? 'nothing of it is left'
 finish
