@@ -196,16 +196,28 @@ static Transport *connect_tcp(const Uri *uri, bool read_only, GError **error)
 
 /* ---- ssh ---- */
 
-/* ssh hands this to a shell on the far side. */
-static char *remote_command(const Uri *uri, bool read_only)
+/* A shell on the far side is to run this. Of the programs called nc, one stays when its input ends
+ * unless it gets -q0, and the others don't know that. */
+static char *netcat_script(const Uri *uri)
 {
     g_autofree char *netcat = g_shell_quote(uri->netcat ? uri->netcat : "nc");
     g_autofree char *socket = g_shell_quote(uri->path);
-    g_autofree char *name = g_shell_quote(uri->name);
+
+    return g_strdup_printf("if %s -q 2>&1 | grep 'requires an argument' >/dev/null; "
+                           "then exec %s -q0 -U %s; else exec %s -U %s; fi",
+                           netcat, netcat, socket, netcat, socket);
+}
+
+/* ssh hands this to the user's shell on the far side, whichever that is. */
+static char *remote_command(const Uri *uri, bool read_only)
+{
+    g_autofree char *text =
+        uri->proxy == URI_PROXY_NATIVE ? g_strdup(uri->name) : netcat_script(uri);
+    g_autofree char *quoted = g_shell_quote(text);
 
     if (uri->proxy == URI_PROXY_NATIVE)
-        return g_strdup_printf("virt-ssh-helper %s%s", read_only ? "-r " : "", name);
-    return g_strdup_printf("%s -U %s", netcat, socket);
+        return g_strdup_printf("virt-ssh-helper %s%s", read_only ? "-r " : "", quoted);
+    return g_strconcat("sh -c ", quoted, NULL);
 }
 
 static void add_option(GPtrArray *arguments, const char *option, char *value)
@@ -258,7 +270,7 @@ static Transport *connect_ssh(const Uri *uri, bool read_only, GError **error)
         return NULL;
     }
     bool ok = g_spawn_async_with_fds(NULL, arguments, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL,
-                                     ends[1], ends[1], STDERR_FILENO, &reason);
+                                     ends[1], ends[1], -1 /* its complaints are for the user */, &reason);
     fd_close(&ends[1]);
     if (ok)
         return transport_new(ends[0]);
