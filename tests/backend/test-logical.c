@@ -216,7 +216,8 @@ static void test_stat(FakeLvm *fake, gconstpointer data)
         return;
     g_assert_false(fake->backend->volume_stat(fake->pool, fake->op, "a", &state, &error));
     assert_error(&error, ERROR_NO_VOLUME, "'a'");
-    g_string_truncate(fake->log, 0);
+    assert_log(fake, ONE_REPORT("a"));
+
     g_assert_false(fake->backend->volume_stat(fake->pool, fake->op, "-a", &state, &error));
     assert_error(&error, ERROR_NO_VOLUME, "'-a'");
     assert_log(fake, "");

@@ -357,6 +357,11 @@ LvmGroup *lvm_group_read_volume(const char *name, const char *volume, Operation 
     const LvmVolume *found = group ? lvm_group_find(group, volume) : NULL;
     if (found && is_simple(found))
         return g_steal_pointer(&group);
+    if (!found && strstr(messages, "Failed to find logical volume")) {
+        error_set(error, ERROR_NO_VOLUME, ORIGIN_STORAGE, "no storage vol with matching name '%s'",
+                  volume);
+        return NULL;
+    }
     return lvm_group_read(name, op, error);
 }
 

@@ -46,8 +46,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(LvmGroup, lvm_group_free)
 LvmGroup *lvm_group_read(const char *name, Operation *op, GError **error);
 
 /* The group with that volume alone (and its sizes), which is cheaper; where the volume is made of
- * hidden ones, all of it. Without the volume when there is none of that name; the name must be
- * valid. Errors: those of lvm_group_read(). */
+ * hidden ones, all of it. The name must be valid. Errors: ERROR_NO_VOLUME, those of
+ * lvm_group_read(). */
 LvmGroup *lvm_group_read_volume(const char *name, const char *volume, Operation *op,
                                 GError **error);
 

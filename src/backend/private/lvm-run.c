@@ -32,6 +32,8 @@ static const struct {
     const char *meaning;
 } meanings[] = {
     {"already exists", ERROR_VOLUME_EXISTS, ""},
+    {"Failed to find logical volume", ERROR_NO_VOLUME, ""},
+
     {"insufficient free space", ERROR_OPERATION_FAILED, "Not enough space left in storage pool: "},
     {"nsufficient suitable allocatable extents", ERROR_OPERATION_FAILED,
      "Not enough space left in storage pool: "},

@@ -393,17 +393,39 @@ static void undo(const Making *making)
                     making->spec->name, error->message);
 }
 
+/* An active volume of that name is there. */
+static bool is_there(const Making *making)
+{
+    g_autofree char *mapped = lvm_mapper_name(group_of(making->pool), making->spec->name, "");
+
+    return lvm_mapper_exists(mapped);
+}
+
+/* A command that refused has made nothing, and what has the name is somebody else's; one that was
+ * called off may have done its work. */
+static bool has_made(const Making *making, bool done, const GError *failure)
+{
+    bool called_off = error_code(failure) == ERROR_ABORTED || error_code(failure) == ERROR_TIMEOUT;
+
+    return done || (called_off && is_there(making));
+}
+
 /* `source` NULL: there is no content to copy. */
 static bool make(const Making *making, const VolumeSource *source, VolumeState *ret, GError **error)
 {
     g_autoptr(GError) failure = NULL;
-    bool made = run_kind(making, &failure);
+    bool made;
 
+    if (is_there(making))
+        return error_set(error, ERROR_VOLUME_EXISTS, ORIGIN_STORAGE,
+                         "volume group '%s' has a volume '%s' already", group_of(making->pool),
+                         making->spec->name);
+    made = run_kind(making, &failure);
     if (made && finish(making, source, ret, &failure))
         return true;
-    /* A command that was called off may have done its work; one that refused has not. */
-    if (made || error_code(failure) == ERROR_ABORTED || error_code(failure) == ERROR_TIMEOUT)
+    if (has_made(making, made, failure))
         undo(making);
+
     g_propagate_error(error, g_steal_pointer(&failure));
     return false;
 }
