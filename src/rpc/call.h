@@ -47,6 +47,7 @@ typedef struct HandlerRow {
     Handler run;
     HandlerPlace place;
     HandlerDeadline deadline;
+    guint filter; /* for one that answers several procedures */
     /* ON_WORKER_ALONE: on the loop, once the reply is on its way. */
     void (*finish)(Session *session, Call *call);
 } HandlerRow;

@@ -33,44 +33,27 @@ static bool check_max_names(gint32 max, GError **error)
                      "a list of %d names was asked for; 0 to %d are possible", max, RPC_LIST_MAX);
 }
 
-static bool count_pools(Turn *turn, guint filter, RpcInt *ret)
+static bool on_count_pools(Turn *turn, const void *data, void *result, GError **error)
 {
-    g_autoptr(GPtrArray) pools = visible_pools(turn, filter);
+    g_autoptr(GPtrArray) pools = visible_pools(turn, turn->call->row->filter);
 
-    ret->value = (gint32)pools->len;
+    ((RpcInt *)result)->value = (gint32)pools->len;
     return true;
 }
 
-static bool name_pools(Turn *turn, guint filter, gint32 max, RpcNames *ret, GError **error)
+static bool on_name_pools(Turn *turn, const void *data, void *result, GError **error)
 {
+    gint32 max = ((const RpcInt *)data)->value;
+    RpcNames *names = result;
+
     if (!check_max_names(max, error))
         return false;
-    g_autoptr(GPtrArray) pools = visible_pools(turn, filter);
+    g_autoptr(GPtrArray) pools = visible_pools(turn, turn->call->row->filter);
     guint32 count = MIN(pools->len, (guint32)max);
-    ret->names = g_new0(char *, count);
-    for (; ret->n_names < count; ret->n_names++)
-        ret->names[ret->n_names] = g_strdup(pool_name(pools->pdata[ret->n_names]));
+    names->names = g_new0(char *, count);
+    for (; names->n_names < count; names->n_names++)
+        names->names[names->n_names] = g_strdup(pool_name(pools->pdata[names->n_names]));
     return true;
-}
-
-static bool on_count_active(Turn *turn, const void *data, void *result, GError **error)
-{
-    return count_pools(turn, POOL_LIST_ACTIVE, result);
-}
-
-static bool on_count_inactive(Turn *turn, const void *data, void *result, GError **error)
-{
-    return count_pools(turn, POOL_LIST_INACTIVE, result);
-}
-
-static bool on_list_active(Turn *turn, const void *data, void *result, GError **error)
-{
-    return name_pools(turn, POOL_LIST_ACTIVE, ((const RpcInt *)data)->value, result, error);
-}
-
-static bool on_list_inactive(Turn *turn, const void *data, void *result, GError **error)
-{
-    return name_pools(turn, POOL_LIST_INACTIVE, ((const RpcInt *)data)->value, result, error);
 }
 
 static bool on_list_all(Turn *turn, const void *data, void *result, GError **error)
@@ -435,10 +418,12 @@ static bool on_set_autostart(Turn *turn, const void *data, void *result, GError 
 }
 
 static const HandlerRow pool_rows[] = {
-    {REMOTE_CONNECT_NUM_OF_STORAGE_POOLS, on_count_active, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_CONNECT_LIST_STORAGE_POOLS, on_list_active, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_CONNECT_NUM_OF_DEFINED_STORAGE_POOLS, on_count_inactive, ON_LOOP, DEADLINE_NONE},
-    {REMOTE_CONNECT_LIST_DEFINED_STORAGE_POOLS, on_list_inactive, ON_LOOP, DEADLINE_NONE},
+    {REMOTE_CONNECT_NUM_OF_STORAGE_POOLS, on_count_pools, ON_LOOP, DEADLINE_NONE, POOL_LIST_ACTIVE},
+    {REMOTE_CONNECT_LIST_STORAGE_POOLS, on_name_pools, ON_LOOP, DEADLINE_NONE, POOL_LIST_ACTIVE},
+    {REMOTE_CONNECT_NUM_OF_DEFINED_STORAGE_POOLS, on_count_pools, ON_LOOP, DEADLINE_NONE,
+     POOL_LIST_INACTIVE},
+    {REMOTE_CONNECT_LIST_DEFINED_STORAGE_POOLS, on_name_pools, ON_LOOP, DEADLINE_NONE,
+     POOL_LIST_INACTIVE},
     {REMOTE_CONNECT_LIST_ALL_STORAGE_POOLS, on_list_all, ON_LOOP, DEADLINE_NONE},
     {REMOTE_STORAGE_POOL_LOOKUP_BY_NAME, on_lookup_by_name, ON_LOOP, DEADLINE_NONE},
     {REMOTE_STORAGE_POOL_LOOKUP_BY_UUID, on_lookup_by_uuid, ON_LOOP, DEADLINE_NONE},

@@ -12,7 +12,6 @@ usage: killed.py CISTERN CISTERND [--only SCENARIO]
 """
 
 import argparse
-import concurrent.futures
 import os
 import re
 import subprocess
@@ -103,30 +102,18 @@ def kill_once(place, arguments, inject, before, after, tolerated):
     """A complaint, or None."""
     place.restore()
     result = place.traced(arguments, "-o", "/dev/null", "-e", f"inject={inject}")
+    done = True if result.returncode == 0 else None # a lost connection says nothing
     try:
-        seen = place.observe(tolerated)
+        return faults.verdict(before, after, place.observe(tolerated), done)
     except AssertionError as problem:
         return str(problem)
-    if seen == after or (seen == before and result.returncode != 0):
-        return None
-    if seen == before:
-        return "it was reported as done, and is not"
-    return "neither before nor after: " + faults.difference(before, after, seen)
 
 
 def scenario(program, daemon, name):
     """(runs, complaints)"""
-    words, tolerated = faults.SCENARIOS[name]
     with tempfile.TemporaryDirectory(prefix="cistern-killed.") as base:
         place = Place(program, daemon, base)
-        arguments = [word.format(home=place.home) for word in words]
-        before = place.observe(tolerated)
-        place.restore()
-        plain = place.run(*arguments)
-        if plain.returncode != 0:
-            return 0, [f"fails even when nothing is killed: {plain.stderr}"]
-        after = place.observe(tolerated)
-        place.restore()
+        arguments, before, after, tolerated = faults.prepare(place, name)
         runs, complaints = 0, []
         for call, number in sorted(count_calls(place, arguments).items()):
             for nth in sorted({1, (number + 1) // 2, number}):
@@ -138,13 +125,6 @@ def scenario(program, daemon, name):
         return runs, complaints if runs else ["no storage call was seen"]
 
 
-def attempt(program, daemon, name):
-    try:
-        return scenario(program, daemon, name)
-    except Exception as problem: # pylint: disable=broad-except
-        return 0, [repr(problem)]
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
@@ -153,20 +133,11 @@ def main():
     options = parser.parse_args()
     wanted = options.only or list(faults.SCENARIOS)
     program, daemon = os.path.realpath(options.program), os.path.realpath(options.daemon)
-    print(f"TAP version 13\n1..{len(wanted)}", flush=True)
-    good = True
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = pool.map(lambda name: attempt(program, daemon, name), wanted)
-        for number, (name, (runs, complaints)) in enumerate(zip(wanted, results), 1):
-            good = good and not complaints
-            print(f"{'not ' if complaints else ''}ok {number} {name}: killed {runs} times")
-            for complaint in complaints[:20]:
-                print("# " + complaint[:600].replace("\n", " "))
-            sys.stdout.flush()
+    status = faults.report(wanted, os.cpu_count(), lambda name: scenario(program, daemon, name))
     for daemon in Daemon.started:
         if daemon.process.poll() is None:
             daemon.process.kill()
-    return 0 if good else 1
+    return status
 
 
 if __name__ == "__main__":

@@ -221,20 +221,27 @@ def one_fault(place, arguments, inject, before, after, tolerated):
         return "hangs"
     if not killed and result.returncode < 0:
         return f"died of signal {-result.returncode}"
+    done = None if killed else result.returncode == 0
     try:
         seen = place.observe(tolerated)
+        complaint = verdict(before, after, seen, done)
     except AssertionError as problem:
         return str(problem)
-    if seen == after and (killed or result.returncode == 0 or before == after):
-        return None
-    if seen == before and (killed or result.returncode != 0 or before == after):
-        return None if killed or result.returncode == 0 or result.stderr else "fails without a word"
+    if not complaint:
+        return "fails without a word" if done is False and not result.stderr else None
     if seen == after and "qemu-img: " in result.stderr:
         return None # the tool did its work, then failed to flush it, and said so
-    said = f"exit {result.returncode}: {result.stderr.strip()}"
-    if seen in (before, after):
-        return f"says the opposite of what it did: {said}"
-    return f"neither before nor after ({said}): {difference(before, after, seen)}"
+    return f"{complaint} (exit {result.returncode}: {result.stderr.strip()})"
+
+
+def verdict(before, after, seen, done):
+    """A complaint, or None. `done`: what was reported, True, False or None for nothing."""
+    if seen not in (before, after):
+        return f"neither before nor after: {difference(before, after, seen)}"
+    if before == after or (seen == after and done is not False) or (
+            seen == before and done is not True):
+        return None
+    return "it was reported as done, and is not" if done else "it was reported as failed, and is done"
 
 
 def difference(before, after, seen):
@@ -246,19 +253,24 @@ def difference(before, after, seen):
     return " / ".join(parts) or "a mixture of both"
 
 
+def prepare(place, name):
+    """(arguments, state before, state after, what may be neither)"""
+    words, tolerated = SCENARIOS[name]
+    arguments = [word.format(home=place.home) for word in words]
+    before = place.observe(tolerated)
+    place.restore()
+    plain = place.run(*arguments)
+    assert plain.returncode == 0, f"fails even when nothing is wrong: {plain.stderr}"
+    after = place.observe(tolerated)
+    place.restore()
+    return arguments, before, after, tolerated
+
+
 def scenario(program, name):
     """All faults of one command, in a folder of its own: (runs, complaints)."""
-    words, tolerated = SCENARIOS[name]
     with tempfile.TemporaryDirectory(prefix="cistern-fault.") as base:
         place = Place(program, base)
-        arguments = [word.format(home=place.home) for word in words]
-        before = place.observe(tolerated)
-        place.restore()
-        plain = place.run(*arguments)
-        if plain.returncode != 0:
-            return 0, [f"fails even without a fault: {plain.stderr}"]
-        after = place.observe(tolerated)
-        place.restore()
+        arguments, before, after, tolerated = prepare(place, name)
         runs, complaints = 0, []
         for call, number in sorted(count_calls(place, arguments).items()):
             kinds = [f"error={CALLS[call]}"] + ([] if call in NOT_KILLED else ["signal=SIGKILL"])
@@ -272,24 +284,36 @@ def scenario(program, name):
         return runs, complaints
 
 
+def attempt(run, name):
+    try:
+        return run(name)
+    except Exception as problem: # pylint: disable=broad-except
+        return 0, [repr(problem)]
+
+
+def report(wanted, jobs, run):
+    """Runs the scenarios, each (name) → (runs, complaints), as TAP. The exit status."""
+    print(f"TAP version 13\n1..{len(wanted)}", flush=True)
+    good = True
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        results = pool.map(lambda name: attempt(run, name), wanted)
+        for number, (name, (runs, complaints)) in enumerate(zip(wanted, results), 1):
+            good = good and not complaints
+            print(f"{'not ' if complaints else ''}ok {number} {name}: {runs} faults")
+            for complaint in complaints[:20]:
+                print("# " + complaint[:600].replace("\n", " "))
+            sys.stdout.flush()
+    return 0 if good else 1
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
     parser.add_argument("--only", action="append", choices=SCENARIOS)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     options = parser.parse_args()
-    wanted = options.only or list(SCENARIOS)
-    print(f"TAP version 13\n1..{len(wanted)}", flush=True)
-    good = True
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        results = pool.map(lambda name: scenario(options.program, name), wanted)
-        for number, (name, (runs, complaints)) in enumerate(zip(wanted, results), 1):
-            good = good and not complaints
-            print(f"{'not ' if complaints else ''}ok {number} {name}: {runs} faults")
-            for complaint in complaints[:10]:
-                print("# " + complaint[:500].replace("\n", " "))
-            sys.stdout.flush()
-    return 0 if good else 1
+    return report(options.only or list(SCENARIOS), options.jobs,
+                  lambda name: scenario(options.program, name))
 
 
 if __name__ == "__main__":
