@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "errors.h"
 #include "fd.h"
-#include "partition-table.h"
+#include "label-skip.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
@@ -20,8 +20,6 @@ typedef struct Image {
 
 static void image_open(Image *image, const char *label, guint64 size)
 {
-    image->path = g_strdup("table-XXXXXX");
-    g_free(image->path);
     image->fd = g_file_open_tmp("table-XXXXXX", &image->path, NULL);
     g_assert_cmpint(image->fd, >=, 0);
     g_assert_cmpint(ftruncate(image->fd, (off_t)size), ==, 0);
@@ -111,18 +109,6 @@ static void assert_label(const Image *image)
     g_assert_true(found == image->label);
 }
 
-/* Skips the test where the build lacks the label. */
-static bool has_label(const char *name)
-{
-    g_autoptr(GError) error = NULL;
-
-    if (partition_label_check(partition_label_find(name), &error))
-        return true;
-    g_assert_cmpint(error_code(error), ==, ERROR_NO_SUPPORT);
-    g_test_skip(error->message);
-    return false;
-}
-
 /* ---- every label ---- */
 
 static void test_life(gconstpointer name)
@@ -130,7 +116,7 @@ static void test_life(gconstpointer name)
     autoimage Image image = {.fd = -1};
     GError *error = NULL;
 
-    if (!has_label(name)) {
+    if (!label_is_testable(name)) {
         image.path = g_strdup("");
         return;
     }
