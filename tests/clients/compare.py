@@ -88,10 +88,16 @@ class Tap:
         sys.exit(self.failed)
 
 
+def equal_but(but, theirs, ours):
+    for expression, words in but:
+        theirs, ours = re.sub(expression, words, theirs), re.sub(expression, words, ours)
+    return not but or theirs == ours
+
+
 def find_row(rows, step, theirs, ours):
     for row in rows:
         if (fnmatch.fnmatchcase(step, row.step) and re.search(row.theirs, theirs, re.S) and
-                re.search(row.ours, ours, re.S)):
+                re.search(row.ours, ours, re.S) and equal_but(row.but, theirs, ours)):
             return row
     return None
 
