@@ -36,6 +36,8 @@ ROWS = [
         r"pool 'q': cannot open directory 'FOLDER/q': No such"),
     Row("pool-types", "virsh", "virsh pool-capabilities", r".", r"supported='no'"),
     Row("pool-types", "virsh", "*find-storage-pool-sources*", r".", r"missing backend for pool type"),
+    Row("disk-discovery", "virsh", "*find-storage-pool-sources* disk*", r"does not support source discovery",
+        r"<sources>"),
     Row("pool-types", "virsh", "host: capabilities", r"netfs", r"<value>dir</value>"),
     Row("volume-names", "virsh", "virsh vol-create-as *--name *", r".",
         r"is not the name of a file|control characters|longer than|name too long|volume name 'xxx"),
