@@ -430,7 +430,7 @@ static void test_unmounted(World *world, gconstpointer data)
     build(world, BUILD_OVERWRITE);
     start(world);
     g_assert_cmpint(umount2(world->pool->target_path, 0), ==, 0);
-    assert_all_refused(world, "*nothing is mounted on '*': start the pool again");
+    assert_all_refused(world, "*nothing is mounted on '*': stop the pool and start it again");
 }
 
 static void test_replaced(World *world, gconstpointer data)

@@ -77,7 +77,8 @@ bool mount_owns_folder(const MountKind *kind, const PoolDef *pool, int folder, G
         return false;
     if (!found)
         return error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
-                         "nothing is mounted on '%s': start the pool again", pool->target_path);
+                         "nothing is mounted on '%s': stop the pool and start it again",
+                         pool->target_path);
     if (kind->is_source(pool, &mounted))
         return true;
     return error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
