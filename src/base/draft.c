@@ -207,11 +207,19 @@ bool draft_is_name(const char *name)
     return g_str_has_prefix(name, DRAFT_PREFIX);
 }
 
+/* NFS locks only what is open for writing, and nobody opens a folder for that. */
+static int open_to_lock(int folder, const char *name)
+{
+    int fd = fd_open_beneath(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+
+    return fd >= 0 ? fd : fd_open_beneath(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+}
+
 bool draft_sweep_one(int folder, const char *name)
 {
     if (!draft_is_name(name))
         return false;
-    autofd int fd = fd_open_beneath(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+    autofd int fd = open_to_lock(folder, name);
     if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
         return false;
     remove_tree(folder, name, FOLDER_DEPTH_MAX);
