@@ -121,6 +121,36 @@ class Bench:
         yield self.row("logical: create and delete a volume in it", "≤ 1.0 ×",
                        self.turns(5, create_and_delete))
 
+    # A sparse file into a volume of a group, which was used before.
+    def movers(self):
+        if subprocess.run(["vgs", GROUP], check=False, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL).returncode != 0:
+            run("pvcreate", "-q", "/dev/vda")
+            run("vgcreate", "-q", GROUP, "/dev/vda")
+        folder = os.path.join(self.scratch, "files")
+        os.makedirs(folder)
+        with open(os.path.join(folder, "source"), "wb") as file:
+            file.write(os.urandom(64 * MIB))
+            file.truncate(1024 * MIB)
+        pools = []
+        for side in self.sides:
+            files = side.connection.storagePoolCreateXML(
+                f"<pool type='dir'><name>files</name><target><path>{folder}</path></target></pool>")
+            group = side.connection.storagePoolCreateXML(
+                f"<pool type='logical'><name>movers</name><source><name>{GROUP}</name></source>"
+                f"<target><path>/dev/{GROUP}</path></target></pool>")
+            pools.append((group, files.storageVolLookupByName("source")))
+
+        def clone_and_delete(side, index):
+            group, source = pools[index]
+            group.createXMLFrom(f"<volume><name>{side.name}</name><capacity>{1024 * MIB}</capacity>"
+                                "</volume>", source).delete()
+
+        yield self.row("clone of a 1 GiB file holding 64 MiB into a logical volume, and its end",
+                       "stated", self.turns(3, clone_and_delete))
+        for group, _ in pools:
+            group.destroy()
+
     def count_calls(self, action):
         """How many lvm2 commands each side runs: in libvirt's their paths are fixed, so the one
         program behind all of them is replaced where it is."""
@@ -167,7 +197,7 @@ def make_group(count):
                    check=True)
 
 
-WORK = ("fs", "disk", "logical")
+WORK = ("fs", "disk", "logical", "movers")
 
 
 def run_inside(options):
