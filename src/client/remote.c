@@ -269,8 +269,9 @@ static Transport *connect_ssh(const Uri *uri, bool read_only, GError **error)
         error_set_errno(error, ORIGIN_RPC, errno, "can't make a pair of sockets");
         return NULL;
     }
-    bool ok = g_spawn_async_with_fds(NULL, arguments, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL,
-                                     ends[1], ends[1], -1 /* its complaints are for the user */, &reason);
+    bool ok =
+        g_spawn_async_with_fds(NULL, arguments, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL,
+                               ends[1], ends[1], -1 /* its complaints are for the user */, &reason);
     fd_close(&ends[1]);
     if (ok)
         return transport_new(ends[0]);
