@@ -14,7 +14,6 @@
 #include "errors.h"
 #include "fd.h"
 #include "log.h"
-#include "priority.h"
 
 #define OUTPUT_LIMIT_DEFAULT (1024 * 1024)
 #define ERRORS_LIMIT         4096
@@ -67,7 +66,6 @@ static _Noreturn void become(const char *path, const Command *command, char **en
 {
     sigset_t none;
 
-    priority_work();
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     sigemptyset(&none);

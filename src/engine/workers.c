@@ -145,7 +145,6 @@ static void run_work(Workers *workers, Work *work, Lane *lane)
 {
     wake_thread(workers);
     g_mutex_unlock(&workers->lock);
-    priority_begin();
     work->func(work->data);
     g_free(work);
     g_mutex_lock(&workers->lock);
@@ -154,24 +153,16 @@ static void run_work(Workers *workers, Work *work, Lane *lane)
     settle_lane(workers, lane);
 }
 
-/* A thread whose work took long leaves what comes next to one that has not given way to others. */
-static bool may_end(Workers *workers)
-{
-    if (!priority_is_low())
-        return false;
-    wake_thread(workers);
-    return workers->is_looking || g_queue_is_empty(&workers->ready);
-}
-
 static void *run_thread(void *data)
 {
     Workers *workers = data;
     bool awake = true;
     Lane *lane;
 
+    priority_work();
     g_mutex_lock(&workers->lock);
     workers->is_looking = false;
-    while (!may_end(workers)) {
+    for (;;) {
         Work *work = take_work(workers, &lane);
         if (work) {
             run_work(workers, work, lane);

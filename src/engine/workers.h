@@ -8,8 +8,7 @@
  * one key has only a few threads at a time, so that dead storage takes just its
  * own share: work that hangs goes on counting against its key. Work of one key
  * starts in the order it came; keys that wait take turns. Threads are made when
- * needed, and end after some idle seconds or after work that took long
- * (priority.h).
+ * needed and end after some idle seconds.
  *
  * Thread-safe; work may queue further work.
  */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "crew.h"
-#include "priority.h"
 
 #include <stdatomic.h>
 #include <sys/resource.h>
@@ -55,13 +54,13 @@ static bool is_waiting(Pace *pace, guint tasks)
     return waiting;
 }
 
-static void *work_beside(void *data);
+static void *work(void *data);
 
 static void add_thread(Crew *crew)
 {
     g_mutex_lock(&crew->lock);
     if (crew->n_threads < CREW_THREADS_MAX && atomic_load(&crew->next) < crew->count) {
-        GThread *thread = g_thread_try_new("scan", work_beside, crew, NULL);
+        GThread *thread = g_thread_try_new("scan", work, crew, NULL);
         if (thread) {
             g_queue_push_tail(&crew->threads, thread);
             crew->n_threads++;
@@ -70,8 +69,9 @@ static void add_thread(Crew *crew)
     g_mutex_unlock(&crew->lock);
 }
 
-static void work(Crew *crew)
+static void *work(void *data)
 {
+    Crew *crew = data;
     Pace pace = measure();
 
     while (operation_check(crew->op, NULL)) {
@@ -84,12 +84,6 @@ static void work(Crew *crew)
         if (is_waiting(&pace, end - first))
             add_thread(crew);
     }
-}
-
-static void *work_beside(void *data)
-{
-    priority_work();
-    work(data);
     return NULL;
 }
 
