@@ -154,20 +154,20 @@ class Bench:
                       times["libvirt"], times["cistern"])
 
     def lookup_under_load(self):
-        worst = {}
-        for side in self.sides:
-            folder = self.folder(f"busy-{side.name}")
-            make_files(folder, 10000)
-            with side.pool(folder) as pool:
-                pool.createXML(volume_xml("source", 256 << 20, "raw", 0), 0)
-                with open(os.path.join(folder, "source"), "r+b") as source:
-                    source.write(os.urandom(64 << 20))
-                pool.refresh()
-                worst[side.name] = self.worst_lookup(side, pool)
-            shutil.rmtree(folder)
-        yield ("worst look-up while a pool of 10,000 is refreshed and cloned into",
-               milliseconds(worst["libvirt"]), milliseconds(worst["cistern"]),
-               f"{worst['libvirt'] / worst['cistern']:.0f} × faster", "≤ 5 ms")
+        worst = {side.name: [] for side in self.sides}
+        for turn in range(1 if self.quick else 3):
+            for side in self.sides:
+                folder = self.folder(f"busy-{side.name}-{turn}")
+                make_files(folder, 10000)
+                with side.pool(folder) as pool:
+                    pool.createXML(volume_xml("source", 256 << 20, "raw", 0), 0)
+                    with open(os.path.join(folder, "source"), "r+b") as source:
+                        source.write(os.urandom(64 << 20))
+                    pool.refresh()
+                    worst[side.name].append(self.worst_lookup(side, pool))
+                shutil.rmtree(folder)
+        yield compare("worst look-up in 6 s while a pool of 10,000 is refreshed and cloned into",
+                      "≤ 5 ms", worst["libvirt"], worst["cistern"])
 
     def worst_lookup(self, side, pool):
         queue = multiprocessing.Queue()
