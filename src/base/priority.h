@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* How threads share processors: answers come before work. Both calls are for the calling thread,
- * are inherited by threads it starts, need no privilege, and do nothing where the kernel can't. */
+/* How threads share processors: answers come before work. All calls are for the calling thread and
+ * need no privilege. What the first two say is inherited by threads it starts, and nothing happens
+ * where the kernel can't. */
 
 /* For a thread that answers at once and sleeps again: it interrupts others when it wakes up. */
 void priority_answer(void);

@@ -8,16 +8,6 @@ source "$(dirname "$0")/lib.sh"
 pids=()
 trap 'kill "${pids[@]}" 2>/dev/null; rm -rf "$scratch"' EXIT
 
-# Waits up to 20 s until a command works.
-until_works() {
-    local try
-    for ((try = 0; try < 200; try++)); do
-        "$@" >/dev/null 2>&1 && return 0
-        sleep 0.1
-    done
-    return 1
-}
-
 # With job control processes in the background heed SIGINT.
 set -m
 "$daemon" --root "$scratch/root" >daemon.log 2>&1 </dev/null &

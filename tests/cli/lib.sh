@@ -82,3 +82,13 @@ json() { # NAME FILTER
 }
 
 finish() { echo "1..$tests"; exit 0; }
+
+# Waits up to 20 s until a command works.
+until_works() {
+    local try
+    for ((try = 0; try < 200; try++)); do
+        "$@" >/dev/null 2>&1 && return 0
+        sleep 0.1
+    done
+    return 1
+}

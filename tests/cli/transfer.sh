@@ -14,16 +14,6 @@ same() { # NAME FILE FILE
     report $? "$1"
 }
 
-# Waits up to 20 s until a command works.
-until_works() {
-    local try
-    for ((try = 0; try < 200; try++)); do
-        "$@" >/dev/null 2>&1 && return 0
-        sleep 0.1
-    done
-    return 1
-}
-
 absent() { # NAME FILE...
     local name=$1
     shift
