@@ -305,6 +305,7 @@ static void assert_damaged(const Image *image)
     g_autoptr(GError) error = NULL, write_error = NULL;
 
     g_assert_nonnull(table->damage);
+    g_assert_false(table->is_torn);
     g_assert_cmpuint(count_listed(table), ==, 1);
     g_assert_false(partition_table_check_sound(table, &error));
     g_assert_cmpint(error_code(error), ==, ERROR_OPERATION_INVALID);
@@ -352,6 +353,63 @@ static void test_damaged_both(void)
     scribble(&image, 64 * MIB - 512 + 56);
     g_assert_null(partition_table_read(image.label, image.fd, image.path, &error));
     g_assert_cmpint(error_code(error), ==, ERROR_OPERATION_FAILED);
+}
+
+/* The four places that a writer of 64 MiB writes, in its order. */
+static const TableArea gpt_places[] = {
+    {64 * MIB - 512 - 16384, 16384},
+    {64 * MIB - 512, 512},
+    {1024, 16384},
+    {512, 512},
+};
+
+static GBytes *read_area(const Image *image, const TableArea *area)
+{
+    guint8 *bytes = g_malloc(area->size);
+
+    g_assert_cmpint(fd_read_at(image->fd, bytes, area->size, area->offset), ==, area->size);
+    return g_bytes_new_take(bytes, area->size);
+}
+
+static void write_area(const Image *image, const TableArea *area, GBytes *bytes)
+{
+    g_assert_true(fd_write_at(image->fd, g_bytes_get_data(bytes, NULL), area->size, area->offset));
+}
+
+/* A writer that added a second partition ended after so many places: it counts from the moment
+ * when its backup is the one that can be read. */
+static void test_torn(gconstpointer data)
+{
+    guint done = GPOINTER_TO_UINT(data);
+    autoimage Image image = {.fd = -1};
+    g_autoptr(GPtrArray) old = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
+    g_autoptr(GError) error = NULL;
+
+    make_gpt(&image, 64 * MIB);
+    for (guint i = 0; i < G_N_ELEMENTS(gpt_places); i++)
+        g_ptr_array_add(old, read_area(&image, &gpt_places[i]));
+    g_autoptr(PartitionTable) made = read_table(&image);
+    add(made, PARTITION_PLAIN, CONTENT_NONE, 8 * MIB);
+    write_table(made);
+    for (guint i = done; i < G_N_ELEMENTS(gpt_places); i++)
+        write_area(&image, &gpt_places[i], old->pdata[i]);
+
+    g_autoptr(PartitionTable) torn = read_table(&image);
+    guint count = done < 3 ? 1 : 2;
+    g_assert_true(torn->is_torn);
+    g_assert_cmpuint(count_listed(torn), ==, count);
+    partition_table_mend(torn, &error);
+    g_assert_no_error(error);
+    g_assert_false(torn->is_torn);
+    add(torn, PARTITION_PLAIN, CONTENT_NONE, MIB); /* and it can be used */
+
+    g_autoptr(PartitionTable) whole = read_table(&image);
+    g_assert_false(whole->is_torn);
+    g_assert_null(whole->damage);
+    g_assert_cmpuint(count_listed(whole), ==, count);
+    write_table(torn);
+    g_autoptr(PartitionTable) changed = read_table(&image);
+    g_assert_cmpuint(count_listed(changed), ==, count + 1);
 }
 
 /* A disk that has grown since its table was made. */
@@ -476,6 +534,9 @@ int main(int argc, char **argv)
     g_test_add_func("/partition-table/damaged-entries", test_damaged_entries);
     g_test_add_func("/partition-table/damaged-backup", test_damaged_backup);
     g_test_add_func("/partition-table/damaged-both", test_damaged_both);
+    g_test_add_data_func("/partition-table/torn/1", GUINT_TO_POINTER(1), test_torn);
+    g_test_add_data_func("/partition-table/torn/2", GUINT_TO_POINTER(2), test_torn);
+    g_test_add_data_func("/partition-table/torn/3", GUINT_TO_POINTER(3), test_torn);
     g_test_add_func("/partition-table/grown", test_grown);
     g_test_add_func("/partition-table/overlap", test_overlap);
     g_test_add_func("/partition-table/beyond-end", test_beyond_end);

@@ -179,7 +179,8 @@ static bool change_begin(Change *change, const PoolDef *pool, Operation *op, GEr
         !check_changeable(&change->disk, error))
         return false;
     change->table = disk_read_table(&change->disk, error);
-    if (!change->table || !partition_table_check_sound(change->table, error))
+    if (!change->table || !partition_table_mend(change->table, error) ||
+        !partition_table_check_sound(change->table, error))
         return false;
     change->before = g_array_copy(change->table->partitions);
     return true;
@@ -558,6 +559,27 @@ bool disk_volume_open(const PoolDef *pool, Operation *op, const VolumeDef *volum
 
 /* ---- after a crash ---- */
 
+static bool settle(Disk *disk, const PartitionTable *table, Operation *op, GError **error)
+{
+    if (!partition_table_check_sound(table, error))
+        return false;
+    disk_unlock(disk);
+    return kernel_partitions_settle(disk->fd, disk->device, table, op, error);
+}
+
+/* A change begins with mending. */
+static bool settle_torn(const PoolDef *pool, Operation *op, GError **error)
+{
+    autochange Change change;
+
+    if (!change_begin(&change, pool, op, error))
+        return false;
+    log_info("pool '%s': the partition table of '%s', half written by a program that was ended, "
+             "was written anew from the copy that is whole",
+             pool->name, change.disk.path);
+    return settle(&change.disk, change.table, op, error);
+}
+
 bool disk_sweep(const PoolDef *pool, Operation *op, GError **error)
 {
     autodisk Disk disk = DISK_INIT;
@@ -567,8 +589,10 @@ bool disk_sweep(const PoolDef *pool, Operation *op, GError **error)
     if (disk.is_mapped)
         return true;
     g_autoptr(PartitionTable) table = disk_read_table(&disk, error);
-    if (!table || !partition_table_check_sound(table, error))
+    if (!table)
         return false;
-    disk_unlock(&disk);
-    return kernel_partitions_settle(disk.fd, disk.device, table, op, error);
+    if (!table->is_torn)
+        return settle(&disk, table, op, error);
+    disk_close(&disk); /* with the lock that a change needs */
+    return settle_torn(pool, op, error);
 }

@@ -26,10 +26,11 @@ struct PartitionLabel {
     guint64 magic_offset;     /* source: libvirt's table of disk labels */
     const char *magic;
     gsize magic_size;
-    guint number_max;                 /* the most partitions beside logical ones */
-    guint cylinder;                   /* sectors of a new label's cylinder; 0: it has none */
-    bool counts_cylinders;            /* partitions begin and end with them */
-    const PartitionLibrary *library;  /* NULL: not in this build */
+    guint number_max;                /* the most partitions beside logical ones */
+    guint cylinder;                  /* sectors of a new label's cylinder; 0: it has none */
+    bool counts_cylinders;           /* partitions begin and end with them */
+    const PartitionLibrary *library; /* NULL: not in this build */
+    bool (*is_torn)(const PartitionTable *table); /* NULL: its one copy can't tell */
     const char *types[CONTENT_COUNT]; /* the library's word for each content; NULL: as for none */
 };
 

@@ -3,6 +3,7 @@
 
 #include "errors.h"
 #include "fd.h"
+#include "partition-gpt.h"
 
 #include <errno.h>
 #include <string.h>
@@ -30,6 +31,7 @@ static const PartitionLabel labels[] = {
         .magic_size = 8,
         .number_max = 128,
         .library = &partition_fdisk,
+        .is_torn = partition_gpt_is_torn,
         .types = {GPT_LINUX, GPT_LINUX, GPT_BASIC, GPT_BASIC,
                   "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F", "E6D6D379-F507-44C2-A23C-238F2A3DF928",
                   "A19D880F-05FC-4D3B-A006-743F0F84911E"},
@@ -278,12 +280,24 @@ static char *outside(const PartitionTable *table)
     return NULL;
 }
 
-static void note_damage(PartitionTable *table, char *damage)
+/* What the partitions themselves have wrong; NULL: nothing. */
+static char *contradiction(const PartitionTable *table)
 {
+    char *found = outside(table);
+
+    if (!found)
+        found = overlap(table, false);
+    return found ? found : overlap(table, true);
+}
+
+/* What the library had to say comes first. */
+static void judge(PartitionTable *table)
+{
+    g_autofree char *found = contradiction(table);
+
+    table->is_torn = !found && table->label->is_torn && table->label->is_torn(table);
     if (!table->damage)
-        table->damage = damage;
-    else
-        g_free(damage);
+        table->damage = g_steal_pointer(&found);
 }
 
 static bool refresh(PartitionTable *table, GError **error)
@@ -331,9 +345,7 @@ PartitionTable *partition_table_read(const PartitionLabel *label, int fd, const 
     table->areas = g_array_new(FALSE, FALSE, sizeof(TableArea));
     if (!label->library->load(table, error) || !refresh(table, error))
         return NULL;
-    note_damage(table, outside(table));
-    note_damage(table, overlap(table, false));
-    note_damage(table, overlap(table, true));
+    judge(table);
     label->library->locate(table);
     table->image = read_image(table, error);
     return table->image ? g_steal_pointer(&table) : NULL;
@@ -483,14 +495,32 @@ static bool check_unchanged(PartitionTable *table, GError **error)
                      table->device);
 }
 
-bool partition_table_write(PartitionTable *table, GError **error)
+/* The library's writing, whatever is on the disk. */
+static bool put(PartitionTable *table, GError **error)
 {
-    if (!partition_table_check_sound(table, error) || !check_unchanged(table, error) ||
-        !table->label->library->write(table, error))
+    if (!check_unchanged(table, error) || !table->label->library->write(table, error))
         return false;
     table->is_written = true;
     if (fsync(table->fd) == 0)
         return true;
     return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot flush the partition table of '%s'",
                            table->device);
+}
+
+bool partition_table_write(PartitionTable *table, GError **error)
+{
+    return partition_table_check_sound(table, error) && put(table, error);
+}
+
+bool partition_table_mend(PartitionTable *table, GError **error)
+{
+    if (!table->is_torn)
+        return true;
+    if (!put(table, error))
+        return false;
+    g_clear_pointer(&table->image, g_bytes_unref);
+    table->image = read_image(table, error);
+    table->is_torn = table->is_written = false;
+    g_clear_pointer(&table->damage, g_free);
+    return table->image != NULL;
 }

@@ -63,6 +63,7 @@ typedef struct PartitionTable {
     GArray *partitions;  /* Partition, by number */
     GArray *free;        /* FreeRange, by place */
     char *damage;    /* what is wrong with the table: it can be read, but not changed; or NULL */
+    bool is_torn;    /* all that is wrong with it is that its last writer ended half way */
     GArray *areas;   /* TableArea: where the table was when it was read */
     GBytes *image;   /* the table's bytes on the disk when it was read */
     bool is_written; /* by partition_table_write() */
@@ -108,6 +109,9 @@ bool partition_table_add(PartitionTable *table, const Partition *wanted, GError 
 bool partition_table_remove(PartitionTable *table, guint number, GError **error);
 bool partition_table_resize(PartitionTable *table, guint number, guint64 end, GError **error);
 
+/* Writes a torn table anew, from the copy of it that is whole; nothing to do for others.
+ * Errors: as of partition_table_write(). */
+bool partition_table_mend(PartitionTable *table, GError **error);
 /* Refuses a table that is damaged. Errors: ERROR_OPERATION_INVALID. */
 bool partition_table_check_sound(const PartitionTable *table, GError **error);
 /* Writes the table if it still is on the disk as it was read, and flushes it.
