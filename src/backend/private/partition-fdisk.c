@@ -2,11 +2,13 @@
 #include "partition-library.h"
 
 #include "errors.h"
+#include "fd.h"
 
 #include <errno.h>
 #include <libfdisk.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* dos, gpt, sun and sgi by libfdisk. It never sees a path it could open, only our descriptor. */
 
@@ -198,7 +200,7 @@ static bool fdisk_list(PartitionTable *table, GError **error)
 /* Labels that libfdisk can't locate are in the first sectors. */
 #define HEAD_SIZE 4096u
 
-static void fdisk_locate(PartitionTable *table)
+static void append_areas(PartitionTable *table, GArray *areas)
 {
     const char *name;
     uint64_t offset;
@@ -206,8 +208,13 @@ static void fdisk_locate(PartitionTable *table)
 
     for (int n = 0; fdisk_locate_disklabel(context_of(table), n, &name, &offset, &size) == 0; n++) {
         TableArea area = {.offset = offset, .size = (guint)MIN(size, GRAIN)};
-        g_array_append_val(table->areas, area);
+        g_array_append_val(areas, area);
     }
+}
+
+static void fdisk_locate(PartitionTable *table)
+{
+    append_areas(table, table->areas);
     if (table->areas->len == 0) {
         TableArea area = {.offset = 0, .size = HEAD_SIZE};
         g_array_append_val(table->areas, area);
@@ -301,10 +308,51 @@ static bool fdisk_resize(PartitionTable *table, const Partition *partition, guin
                  "resize a partition of", table->device, error);
 }
 
+static bool is_in(const GArray *areas, const TableArea *wanted)
+{
+    for (guint i = 0; i < areas->len; i++)
+        if (g_array_index(areas, TableArea, i).offset == wanted->offset)
+            return true;
+    return false;
+}
+
+/* libfdisk writes the sector that leads to a new one first. Whoever ended between the two would
+ * leave a chain into what was there before; so an empty link, which ends the chain as it ended so
+ * far, is put there before. Nobody else's: the place is free until the chain leads to it. */
+static bool write_empty_link(PartitionTable *table, const TableArea *area, GError **error)
+{
+    guint8 link[SECTOR_SIZE] = {[SECTOR_SIZE - 2] = 0x55, [SECTOR_SIZE - 1] = 0xaa};
+
+    if (fd_write_at(table->fd, link, sizeof link, area->offset) && fdatasync(table->fd) == 0)
+        return true;
+    return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write the partition table of '%s'",
+                           table->device);
+}
+
+static bool write_empty_links(PartitionTable *table, GError **error)
+{
+    g_autoptr(GArray) areas = g_array_new(FALSE, FALSE, sizeof(TableArea));
+    const Partition *extended = partition_table_extended(table);
+
+    append_areas(table, areas);
+    if (extended) { /* as long as it is empty, libfdisk doesn't say where its chain begins */
+        TableArea first = {.offset = extended->start, .size = (guint)table->sector};
+        g_array_append_val(areas, first);
+    }
+    for (guint i = 0; i < areas->len; i++) {
+        const TableArea *area = &g_array_index(areas, TableArea, i);
+        if (!is_in(table->areas, area) && !write_empty_link(table, area, error))
+            return false;
+    }
+    return true;
+}
+
 static bool fdisk_write(PartitionTable *table, GError **error)
 {
     Fdisk *fdisk = table->state;
 
+    if (is_dos(table->label) && !write_empty_links(table, error))
+        return false;
     g_string_truncate(fdisk->said, 0);
     return check(fdisk, fdisk_write_disklabel(fdisk->context), "write the partition table of",
                  table->device, error);
