@@ -42,14 +42,19 @@ static const ErrorRow rows[] = {
     {ERROR_XML_DETAIL, "xml-syntax", "", EXIT_USAGE, false},
     {ERROR_SYSTEM, "system", "", EXIT_SYSTEM, true},
     {ERROR_RPC, "rpc", "", EXIT_CONNECTION, false},
+    {ERROR_NO_DOMAIN, "no-domain", "Domain not found: ", EXIT_NOT_FOUND, false},
+    {ERROR_NO_NETWORK, "no-network", "Network not found: ", EXIT_NOT_FOUND, false},
     {ERROR_AUTH_FAILED, "auth-failed", "authentication failed: ", EXIT_DENIED, false},
     {ERROR_INVALID_POOL, "invalid-pool", "invalid storage pool pointer in ", EXIT_USAGE, false},
     {ERROR_INVALID_VOLUME, "invalid-volume", "invalid storage volume pointer in ", EXIT_USAGE,
      false},
     {ERROR_NO_POOL, "no-pool", "Storage pool not found: ", EXIT_NOT_FOUND, false},
     {ERROR_NO_VOLUME, "no-volume", "Storage volume not found: ", EXIT_NOT_FOUND, false},
+    {ERROR_NO_NODE_DEVICE, "no-node-device", "Node device not found: ", EXIT_NOT_FOUND, false},
     {ERROR_OPERATION_INVALID, "invalid-state", "Requested operation is not valid: ", EXIT_STATE,
      false},
+    {ERROR_NO_INTERFACE, "no-interface", "Interface not found: ", EXIT_NOT_FOUND, false},
+    {ERROR_NO_NWFILTER, "no-nwfilter", "Network filter not found: ", EXIT_NOT_FOUND, false},
     {ERROR_NO_SECRET, "no-secret", "Secret not found: ", EXIT_NOT_FOUND, false},
     {ERROR_CONFIG_UNSUPPORTED, "unsupported-configuration",
      "unsupported configuration: ", EXIT_UNSUPPORTED, false},
@@ -69,6 +74,8 @@ static const ErrorRow rows[] = {
      "XML document failed to validate against schema: ", EXIT_USAGE, false},
     {ERROR_AUTH_UNAVAILABLE, "auth-unavailable", "authentication unavailable: ", EXIT_DENIED,
      false},
+    {ERROR_NO_NWFILTER_BINDING, "no-nwfilter-binding",
+     "Network filter binding not found: ", EXIT_NOT_FOUND, false},
 };
 
 static const ErrorRow unknown_row = {ERROR_INTERNAL, "unknown", "", EXIT_OTHER, false};

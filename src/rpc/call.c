@@ -54,7 +54,9 @@ const HandlerRow *handler_find(const Program *program, gint32 procedure)
     return find_row(&volume_handlers, procedure)
                ?: find_row(&pool_handlers, procedure)
                ?: find_row(&connection_handlers, procedure)
-               ?: find_row(&host_handlers, procedure);
+               ?: find_row(&event_handlers, procedure)
+               ?: find_row(&host_handlers, procedure)
+               ?: find_row(&absent_handlers, procedure);
 }
 
 /* ---- running ---- */

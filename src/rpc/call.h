@@ -47,7 +47,8 @@ typedef struct HandlerRow {
     Handler run;
     HandlerPlace place;
     HandlerDeadline deadline;
-    guint filter; /* for one that answers several procedures */
+    guint filter;      /* for one that answers several procedures */
+    const void *facts; /* likewise: what it says of this one */
     /* ON_WORKER_ALONE: on the loop, once the reply is on its way. */
     void (*finish)(Session *session, Call *call);
 } HandlerRow;
@@ -57,8 +58,8 @@ typedef struct HandlerTable {
     guint n_rows;
 } HandlerTable;
 
-extern const HandlerTable connection_handlers, host_handlers, pool_handlers, volume_handlers,
-    cistern_handlers;
+extern const HandlerTable connection_handlers, event_handlers, host_handlers, absent_handlers,
+    pool_handlers, volume_handlers, cistern_handlers;
 
 /* NULL when the procedure is not answered here. */
 const HandlerRow *handler_find(const Program *program, gint32 procedure);

@@ -3,13 +3,13 @@
 #include "errors.h"
 #include "log.h"
 #include "polkit.h"
-#include "server-private.h"
+#include "session.h"
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
 /*
- * The connection itself: opening, features, identity, registrations. All of it
+ * The connection itself: opening, features, identity. All of it
  * runs on the loop and may use the session.
  */
 
@@ -347,48 +347,10 @@ static bool on_set_identity(Turn *turn, const void *data, void *result, GError *
     return true;
 }
 
-/* ---- registrations ---- */
-
 /* This daemon never loses a remote hypervisor, which is all the callback would tell. */
 static bool on_close_callback(Turn *turn, const void *data, void *result, GError **error)
 {
     return true;
-}
-
-static bool on_event_register(Turn *turn, const void *data, void *result, GError **error)
-{
-    const RpcEventRegister *args = data;
-    Session *session = session_of(turn);
-    Registration registration = {.event = args->event, .has_pool = args->pool != NULL};
-
-    if (args->event < 0 || args->event >= RPC_EVENT_COUNT)
-        return error_set(error, ERROR_INTERNAL, ORIGIN_RPC, "unsupported storage pool event ID %d",
-                         args->event);
-    if (session->registrations->len >= SESSION_REGISTRATIONS_MAX)
-        return error_set(error, ERROR_OPERATION_FAILED, ORIGIN_RPC,
-                         "a connection can register for events %d times at most",
-                         SESSION_REGISTRATIONS_MAX);
-    if (args->pool)
-        registration.pool = args->pool->uuid;
-    registration.id = server_next_registration(session->server);
-    g_array_append_val(session->registrations, registration);
-    ((RpcInt *)result)->value = registration.id;
-    return true;
-}
-
-static bool on_event_deregister(Turn *turn, const void *data, void *result, GError **error)
-{
-    gint32 id = ((const RpcInt *)data)->value;
-    GArray *registrations = session_of(turn)->registrations;
-
-    for (guint i = 0; i < registrations->len; i++) {
-        if (g_array_index(registrations, Registration, i).id != id)
-            continue;
-        g_array_remove_index(registrations, i);
-        return true;
-    }
-    return error_set(error, ERROR_INTERNAL, ORIGIN_RPC,
-                     "storage pool event callback %d not registered", id);
 }
 
 static const HandlerRow connection_rows[] = {
@@ -410,9 +372,6 @@ static const HandlerRow connection_rows[] = {
     {REMOTE_CONNECT_GET_LIB_VERSION, on_get_lib_version, ON_SESSION, DEADLINE_NONE},
     {REMOTE_CONNECT_REGISTER_CLOSE_CALLBACK, on_close_callback, ON_SESSION, DEADLINE_NONE},
     {REMOTE_CONNECT_UNREGISTER_CLOSE_CALLBACK, on_close_callback, ON_SESSION, DEADLINE_NONE},
-    {REMOTE_CONNECT_STORAGE_POOL_EVENT_REGISTER_ANY, on_event_register, ON_SESSION, DEADLINE_NONE},
-    {REMOTE_CONNECT_STORAGE_POOL_EVENT_DEREGISTER_ANY, on_event_deregister, ON_SESSION,
-     DEADLINE_NONE},
     {REMOTE_CONNECT_GET_STORAGE_POOL_CAPABILITIES, on_get_pool_capabilities, ON_SESSION,
      DEADLINE_NONE},
     {REMOTE_CONNECT_SET_IDENTITY, on_set_identity, ON_SESSION, DEADLINE_NONE},

@@ -6,9 +6,8 @@
 #include <unistd.h>
 
 /*
- * What clients ask beside storage when they open a host: the machine itself, and
- * lists of what a storage host has none of. All of it is answered from procfs and
- * sysfs, which no storage can hold up.
+ * What clients ask of the machine itself when they open a host. All of it is
+ * answered from procfs and sysfs, which no storage can hold up.
  */
 
 /* ---- processors ---- */
@@ -176,50 +175,11 @@ static bool on_sysinfo(Turn *turn, const void *data, void *result, GError **erro
     return true;
 }
 
-/* ---- what is not here ---- */
-
-/* Zero entries, or the number zero. No guest runs under this daemon, so no security model confines
- * any, and there are no networks, interfaces or secrets that it keeps. */
-static bool on_none(Turn *turn, const void *args, void *result, GError **error)
-{
-    return true;
-}
-
-/* clang-format off */
-#define NONE_OF(name) {REMOTE_##name, on_none, ON_LOOP, DEADLINE_NONE}
-/* clang-format on */
-
 static const HandlerRow host_rows[] = {
     {REMOTE_NODE_GET_INFO, on_node_info, ON_LOOP, DEADLINE_NONE},
     {REMOTE_NODE_GET_CELLS_FREE_MEMORY, on_cells_free_memory, ON_LOOP, DEADLINE_NONE},
     {REMOTE_NODE_GET_FREE_MEMORY, on_free_memory, ON_LOOP, DEADLINE_NONE},
     {REMOTE_CONNECT_GET_SYSINFO, on_sysinfo, ON_LOOP, DEADLINE_NONE},
-    NONE_OF(NODE_GET_SECURITY_MODEL),
-    NONE_OF(CONNECT_LIST_DEFINED_DOMAINS),
-    NONE_OF(CONNECT_NUM_OF_DEFINED_DOMAINS),
-    NONE_OF(CONNECT_LIST_DEFINED_NETWORKS),
-    NONE_OF(CONNECT_LIST_DOMAINS),
-    NONE_OF(CONNECT_LIST_NETWORKS),
-    NONE_OF(CONNECT_NUM_OF_DEFINED_NETWORKS),
-    NONE_OF(CONNECT_NUM_OF_DOMAINS),
-    NONE_OF(CONNECT_NUM_OF_NETWORKS),
-    NONE_OF(NODE_NUM_OF_DEVICES),
-    NONE_OF(NODE_LIST_DEVICES),
-    NONE_OF(CONNECT_NUM_OF_INTERFACES),
-    NONE_OF(CONNECT_LIST_INTERFACES),
-    NONE_OF(CONNECT_NUM_OF_DEFINED_INTERFACES),
-    NONE_OF(CONNECT_LIST_DEFINED_INTERFACES),
-    NONE_OF(CONNECT_NUM_OF_SECRETS),
-    NONE_OF(CONNECT_LIST_SECRETS),
-    NONE_OF(CONNECT_NUM_OF_NWFILTERS),
-    NONE_OF(CONNECT_LIST_NWFILTERS),
-    NONE_OF(CONNECT_LIST_ALL_DOMAINS),
-    NONE_OF(CONNECT_LIST_ALL_NETWORKS),
-    NONE_OF(CONNECT_LIST_ALL_INTERFACES),
-    NONE_OF(CONNECT_LIST_ALL_NODE_DEVICES),
-    NONE_OF(CONNECT_LIST_ALL_NWFILTERS),
-    NONE_OF(CONNECT_LIST_ALL_SECRETS),
-    NONE_OF(CONNECT_LIST_ALL_NWFILTER_BINDINGS),
 };
 
 const HandlerTable host_handlers = {host_rows, G_N_ELEMENTS(host_rows)};

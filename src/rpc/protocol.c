@@ -132,6 +132,24 @@ SHAPE(devices_type, RpcDevices, OPTIONAL_STRING(RpcDevices, capability), UINT(Rp
 SHAPE(device_names_type, RpcDeviceNames, OPTIONAL_STRING(RpcDeviceNames, capability),
       INT(RpcDeviceNames, max), UINT(RpcDeviceNames, flags));
 
+SHAPE(domain_type, RpcDomain, STRING(RpcDomain, name), UUID(RpcDomain, uuid), INT(RpcDomain, id));
+SHAPE(network_type, RpcNetwork, STRING(RpcNetwork, name), UUID(RpcNetwork, uuid));
+SHAPE(secret_usage_type, RpcSecretUsage, INT(RpcSecretUsage, type), STRING(RpcSecretUsage, usage));
+SHAPE(secret_type, RpcSecret, UUID(RpcSecret, uuid), STRUCT(RpcSecret, usage, secret_usage_type));
+SHAPE(scsi_host_type, RpcScsiHost, STRING(RpcScsiHost, wwnn), STRING(RpcScsiHost, wwpn),
+      UINT(RpcScsiHost, flags));
+SHAPE(domain_stats_type, RpcDomainStats,
+      ARRAY(RpcDomainStats, domains, n_domains, RPC_LIST_MAX, domain_type),
+      UINT(RpcDomainStats, stats), UINT(RpcDomainStats, flags));
+
+#define OTHER_REGISTER(variable, of)                                                               \
+    SHAPE(variable, RpcOtherRegister, INT(RpcOtherRegister, event),                                \
+          OPTIONAL(RpcOtherRegister, object, of))
+OTHER_REGISTER(domain_register_type, domain_type);
+OTHER_REGISTER(network_register_type, network_type);
+OTHER_REGISTER(device_register_type, text_type);
+OTHER_REGISTER(secret_register_type, secret_type);
+
 SHAPE(volume_page_type, RpcVolumePage, STRUCT(RpcVolumePage, pool, rpc_pool_type),
       OPTIONAL_STRING(RpcVolumePage, after), UINT(RpcVolumePage, max));
 SHAPE(volume_entry_type, RpcVolumeEntry, STRING(RpcVolumeEntry, name), STRING(RpcVolumeEntry, key),
@@ -155,8 +173,6 @@ SHAPE(chain_type, RpcChain, ARRAY(RpcChain, entries, n_entries, RPC_CHAIN_MAX, c
 SHAPE(resume_point_type, RpcResumePoint, UHYPER(RpcResumePoint, offset),
       UHYPER(RpcResumePoint, done));
 
-SHAPE(domain_type, RpcDomain, STRING(RpcDomain, name), UUID(RpcDomain, uuid), INT(RpcDomain, id));
-SHAPE(network_type, RpcNetwork, STRING(RpcNetwork, name), UUID(RpcNetwork, uuid));
 PUBLIC(rpc_error_type, RpcError, INT(RpcError, code), INT(RpcError, origin),
        OPTIONAL_STRING(RpcError, message), INT(RpcError, level),
        OPTIONAL(RpcError, domain, domain_type), OPTIONAL_STRING(RpcError, str1),
@@ -198,8 +214,11 @@ PUBLIC(rpc_error_type, RpcError, INT(RpcError, code), INT(RpcError, origin),
     }
 /* clang-format off */
 #define ROW(name, args, result, ...) {REMOTE_##name, #name, args, result, __VA_ARGS__}
-/* Lists of what a storage host has none of: they are empty, so any type of entry will do. */
+/* Lists and events of what a storage host has none of: they are empty, so any type of entry will
+ * do. */
 #define NOWHERE(name, args, result, what) ROW(name, args, result, RO, CONNECT("search_" what))
+/* Look-ups of such: never found, so nothing is asked of the access driver, and nothing returned. */
+#define ABSENT(name, args) ROW(name, args, NONE, RO)
 #define OUR(name, args, result, ...) {CISTERN_##name, #name, args, result, __VA_ARGS__}
 
 static const Procedure remote_procedures[] = {
@@ -211,10 +230,15 @@ static const Procedure remote_procedures[] = {
     ROW(NODE_GET_INFO, NONE, &node_info_type, RO, CONNECT("read")),
     ROW(CONNECT_GET_CAPABILITIES, NONE, &text_type, RO, CONNECT("read")),
     NOWHERE(CONNECT_LIST_DEFINED_DOMAINS, &int_type, &names_type, "domains"),
+    ABSENT(DOMAIN_LOOKUP_BY_ID, &int_type),
+    ABSENT(DOMAIN_LOOKUP_BY_NAME, &text_type),
+    ABSENT(DOMAIN_LOOKUP_BY_UUID, &uuid_type),
     NOWHERE(CONNECT_NUM_OF_DEFINED_DOMAINS, NONE, &int_type, "domains"),
     NOWHERE(CONNECT_LIST_DEFINED_NETWORKS, &int_type, &names_type, "networks"),
     NOWHERE(CONNECT_LIST_DOMAINS, &int_type, &names_type, "domains"),
     NOWHERE(CONNECT_LIST_NETWORKS, &int_type, &names_type, "networks"),
+    ABSENT(NETWORK_LOOKUP_BY_NAME, &text_type),
+    ABSENT(NETWORK_LOOKUP_BY_UUID, &uuid_type),
     NOWHERE(CONNECT_NUM_OF_DEFINED_NETWORKS, NONE, &int_type, "networks"),
     NOWHERE(CONNECT_NUM_OF_DOMAINS, NONE, &int_type, "domains"),
     NOWHERE(CONNECT_NUM_OF_NETWORKS, NONE, &int_type, "networks"),
@@ -266,23 +290,34 @@ static const Procedure remote_procedures[] = {
     ROW(STORAGE_VOL_GET_PATH, &rpc_volume_type, &text_type, RO, VOLUME("read")),
     ROW(NODE_GET_CELLS_FREE_MEMORY, &cells_type, &cells_memory_type, RO, CONNECT("read")),
     ROW(NODE_GET_FREE_MEMORY, NONE, &uint64_type, RO, CONNECT("read")),
+    NOWHERE(CONNECT_DOMAIN_EVENT_REGISTER, NONE, &int_type, "domains"),
+    ROW(CONNECT_DOMAIN_EVENT_DEREGISTER, NONE, &int_type, RO, CONNECT("read")),
     ROW(CONNECT_GET_URI, NONE, &text_type, RO, CONNECT("getattr")),
     NOWHERE(NODE_NUM_OF_DEVICES, &devices_type, &int_type, "node_devices"),
     NOWHERE(NODE_LIST_DEVICES, &device_names_type, &names_type, "node_devices"),
+    ABSENT(NODE_DEVICE_LOOKUP_BY_NAME, &text_type),
     ROW(NODE_GET_SECURITY_MODEL, NONE, &security_model_type, RO, CONNECT("read")),
     ROW(STORAGE_VOL_CREATE_XML_FROM, &volume_create_from_type, &rpc_volume_type, 0,
         VOLUME("create")),
     NOWHERE(CONNECT_NUM_OF_INTERFACES, NONE, &int_type, "interfaces"),
     NOWHERE(CONNECT_LIST_INTERFACES, &int_type, &names_type, "interfaces"),
+    ABSENT(INTERFACE_LOOKUP_BY_NAME, &text_type),
+    ABSENT(INTERFACE_LOOKUP_BY_MAC_STRING, &text_type),
     NOWHERE(CONNECT_NUM_OF_DEFINED_INTERFACES, NONE, &int_type, "interfaces"),
     NOWHERE(CONNECT_LIST_DEFINED_INTERFACES, &int_type, &names_type, "interfaces"),
     NOWHERE(CONNECT_NUM_OF_SECRETS, NONE, &int_type, "secrets"),
     NOWHERE(CONNECT_LIST_SECRETS, &int_type, &names_type, "secrets"),
+    ABSENT(SECRET_LOOKUP_BY_UUID, &uuid_type),
+    ABSENT(SECRET_LOOKUP_BY_USAGE, &secret_usage_type),
     ROW(CONNECT_IS_SECURE, NONE, &int_type, RO),
     ROW(STORAGE_POOL_IS_ACTIVE, &rpc_pool_type, &int_type, RO, POOL("read")),
     ROW(STORAGE_POOL_IS_PERSISTENT, &rpc_pool_type, &int_type, RO, POOL("read")),
     ROW(CONNECT_GET_LIB_VERSION, NONE, &uint64_type, RO, CONNECT("getattr")),
     ROW(STORAGE_VOL_WIPE, &volume_flags_type, NONE, 0, VOLUME("format")),
+    NOWHERE(CONNECT_DOMAIN_EVENT_REGISTER_ANY, &int_type, NONE, "domains"),
+    ROW(CONNECT_DOMAIN_EVENT_DEREGISTER_ANY, &int_type, NONE, RO, CONNECT("read")),
+    ABSENT(NWFILTER_LOOKUP_BY_NAME, &text_type),
+    ABSENT(NWFILTER_LOOKUP_BY_UUID, &uuid_type),
     NOWHERE(CONNECT_NUM_OF_NWFILTERS, NONE, &int_type, "nwfilters"),
     NOWHERE(CONNECT_LIST_NWFILTERS, &int_type, &names_type, "nwfilters"),
     ROW(CONNECT_GET_SYSINFO, &flags_type, &text_type, RO, CONNECT("read")),
@@ -300,6 +335,12 @@ static const Procedure remote_procedures[] = {
     NOWHERE(CONNECT_LIST_ALL_NODE_DEVICES, &list_pools_type, &pool_list_type, "node_devices"),
     NOWHERE(CONNECT_LIST_ALL_NWFILTERS, &list_pools_type, &pool_list_type, "nwfilters"),
     NOWHERE(CONNECT_LIST_ALL_SECRETS, &list_pools_type, &pool_list_type, "secrets"),
+    ABSENT(NODE_DEVICE_LOOKUP_SCSI_HOST_BY_WWN, &scsi_host_type),
+    NOWHERE(CONNECT_NETWORK_EVENT_REGISTER_ANY, &network_register_type, &int_type, "networks"),
+    ROW(CONNECT_NETWORK_EVENT_DEREGISTER_ANY, &int_type, NONE, RO, CONNECT("read")),
+    NOWHERE(CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY, &domain_register_type, &int_type, "domains"),
+    ROW(CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY, &int_type, NONE, RO, CONNECT("read")),
+    NOWHERE(CONNECT_GET_ALL_DOMAIN_STATS, &domain_stats_type, &names_type, "domains"),
     ROW(CONNECT_REGISTER_CLOSE_CALLBACK, NONE, NONE, RO, CONNECT("getattr")),
     ROW(CONNECT_UNREGISTER_CLOSE_CALLBACK, NONE, NONE, RO, CONNECT("getattr")),
     ROW(CONNECT_STORAGE_POOL_EVENT_REGISTER_ANY, &event_register_type, &int_type, RO,
@@ -307,8 +348,13 @@ static const Procedure remote_procedures[] = {
     ROW(CONNECT_STORAGE_POOL_EVENT_DEREGISTER_ANY, &int_type, NONE, RO, CONNECT("read")),
     ROW(STORAGE_POOL_EVENT_LIFECYCLE, &rpc_event_lifecycle_type, NONE, EVENT),
     ROW(STORAGE_POOL_EVENT_REFRESH, &rpc_event_refresh_type, NONE, EVENT),
+    NOWHERE(CONNECT_NODE_DEVICE_EVENT_REGISTER_ANY, &device_register_type, &int_type, "node_devices"),
+    ROW(CONNECT_NODE_DEVICE_EVENT_DEREGISTER_ANY, &int_type, NONE, RO, CONNECT("read")),
     ROW(STORAGE_VOL_GET_INFO_FLAGS, &volume_flags_type, &volume_info_type, RO, VOLUME("read")),
+    NOWHERE(CONNECT_SECRET_EVENT_REGISTER_ANY, &secret_register_type, &int_type, "secrets"),
+    ROW(CONNECT_SECRET_EVENT_DEREGISTER_ANY, &int_type, NONE, RO, CONNECT("read")),
     ROW(STORAGE_POOL_LOOKUP_BY_TARGET_PATH, &text_type, &rpc_pool_type, RO, POOL("getattr")),
+    ABSENT(NWFILTER_BINDING_LOOKUP_BY_PORT_DEV, &text_type),
     NOWHERE(CONNECT_LIST_ALL_NWFILTER_BINDINGS, &list_pools_type, &pool_list_type, "nwfilter_bindings"),
     ROW(CONNECT_GET_STORAGE_POOL_CAPABILITIES, &flags_type, &text_type, RO, CONNECT("read")),
     ROW(CONNECT_SET_IDENTITY, &identity_type, NONE, RO, CONNECT("write")),

@@ -1026,7 +1026,7 @@ static bool wants_event(const Registration *registration, const Event *event)
 {
     gint32 id = event->kind == EVENT_REFRESHED ? RPC_EVENT_REFRESH : RPC_EVENT_LIFECYCLE;
 
-    return registration->event == id &&
+    return registration->family == EVENTS_OF_POOLS && registration->event == id &&
            (!registration->has_pool || uuid_equal(&registration->pool, &event->pool_uuid));
 }
 

@@ -7,9 +7,19 @@
 /*
  * One client's connection. Everything here belongs to the loop.
  */
+typedef enum EventFamily {
+    EVENTS_OF_POOLS,
+    EVENTS_OF_DOMAINS,
+    EVENTS_OF_DOMAINS_LEGACY, /* registered without a callback id */
+    EVENTS_OF_NETWORKS,
+    EVENTS_OF_DEVICES,
+    EVENTS_OF_SECRETS,
+} EventFamily;
+
 typedef struct Registration {
     gint32 id;
-    gint32 event;  /* RpcEventId */
+    EventFamily family;
+    gint32 event;  /* the family's number; of pools RpcEventId */
     bool has_pool; /* of this pool only */
     Uuid pool;
 } Registration;

@@ -13,6 +13,9 @@ from steps import URI, pool_xml, report, volume_xml  # noqa: E402
 LibvirtGLib.init_check(None)
 LibvirtGObject.init_object_check(None)
 LibvirtGLib.event_register()
+warnings = []
+GLib.log_set_handler(None, GLib.LogLevelFlags.LEVEL_WARNING,
+                     lambda domain, level, message, data: warnings.append(message), None)
 
 
 def attempt(step, function, *arguments):
@@ -65,3 +68,8 @@ attempt("undefine", pool.undefine)
 attempt("find gone pool", lambda: connection.find_storage_pool_by_name("nothing"))
 attempt("fetch domains", connection.fetch_domains, None)
 attempt("node", lambda: connection.get_node_info().memory > 0)
+attempt("fetch networks", connection.fetch_networks, None)
+attempt("fetch interfaces", connection.fetch_interfaces, None)
+# What it can't register for is no error to it.
+report("warnings", warnings)
+connection.close()

@@ -358,8 +358,47 @@ def host():
     conn.numOfDevices(None, 0)
     conn.getCellsFreeMemory(0, 1)
     conn.getCellsFreeMemory(5, 1)
-    conn.lookupByName("x")
     conn.setKeepAlive(5, 3)
+    conn.getAllDomainStats(0, 0)
+
+
+def absent():
+    """Look-ups of what a storage host has none of."""
+    nobody = "00000000-0000-0000-0000-000000000001"
+    conn.lookupByName("x")
+    conn.lookupByID(3)
+    conn.lookupByUUIDString(nobody)
+    conn.networkLookupByName("x")
+    conn.networkLookupByUUIDString(nobody)
+    conn.interfaceLookupByName("x")
+    conn.interfaceLookupByMACString("00:11:22:33:44:55")
+    conn.nodeDeviceLookupByName("x")
+    conn.nodeDeviceLookupSCSIHostByWWN("2001001b32a9da4e", "2101001b32a9da4e", 0)
+    conn.secretLookupByUUIDString(nobody)
+    conn.secretLookupByUsage(1, "x")
+    conn.nwfilterLookupByName("x")
+    conn.nwfilterLookupByUUIDString(nobody)
+    conn.nwfilterBindingLookupByPortDev("x")
+
+
+def other_events():
+    """Registered for; none comes; and gone again."""
+    def there_and_back(family, event):
+        seen = []
+        number = getattr(connection, f"{family}EventRegisterAny")(
+            None, event, lambda *arguments: seen.append(arguments), None)
+        connection.numOfStoragePools()
+        getattr(connection, f"{family}EventDeregisterAny")(number)
+        return seen
+
+    def lifecycle():
+        connection.domainEventRegister(print, None)
+        return connection.domainEventDeregister(print)
+
+    for family, event in (("domain", 0), ("domain", 26), ("network", 0), ("nodeDevice", 0),
+                          ("nodeDevice", 1), ("secret", 0), ("secret", 1)):
+        attempt(f"events: {family} {event}", there_and_back, family, event)
+    attempt("events: domain lifecycle", lifecycle)
 
 
 def host_says_the_truth():
@@ -400,6 +439,8 @@ stale()
 events()
 concurrent()
 host()
+absent()
+other_events()
 host_says_the_truth()
 everything_was_called()
 report("close", connection.close())

@@ -564,7 +564,10 @@ def host():
                     "nwfilter-list", "nwfilter-binding-list", "secret-list", "maxvcpus",
                     "nodecpumap", "nodememstats", "nodecpustats", "domcapabilities", "start x",
                     "net-info x", "cpu-models x86_64", "node-memory-tune", "freepages --all",
-                    "allocpages 2M 1", "nodesuspend mem 60", "pool-list bogus"):
+                    "allocpages 2M 1", "nodesuspend mem 60", "pool-list bogus",
+                    "event --all --timeout 1", "net-event --event lifecycle --timeout 1",
+                    "nodedev-event --event lifecycle --timeout 1",
+                    "secret-event --event lifecycle --timeout 1"):
         virsh(command, name="host: " + command)
 
 

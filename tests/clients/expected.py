@@ -56,6 +56,8 @@ ROWS = [
         r"in function storageVolDelete"),
     Row("watched", "virsh", "virsh vol-* w --pool p", r".", r"failed to get vol 'w'"),
     Row("host-calls", "virsh", "host: *", NO_SUPPORT, r"\[0, "),
+    Row("host-calls", "virsh", "host: *event *", NO_SUPPORT, r"events received: 0"),
+    Row("absent", "virsh", "host: *", NO_SUPPORT, r"not found: "),
     Row("unknown-procedure", "virsh", "host: *", NO_SUPPORT, r"unknown procedure: \d+"),
 
     Row("empty-document", "python", "*DefineXML(*", r"\(null\)", r"Document is empty"),
@@ -66,7 +68,7 @@ ROWS = [
     Row("stale-volume", "python", "stale volume*", r"matching name 'c'", r"matching path"),
     Row("qcow2-writer", "python", "read-only a.info()", r".", r"."),
     Row("host-calls", "python", "*", NO_SUPPORT, r"^(?!.*message)|start cell 5"),
-    Row("unknown-procedure", "python", "conn.lookupByName*", NO_SUPPORT, r"unknown procedure"),
+    Row("absent", "python", "conn.*ookup*", NO_SUPPORT, r"not found: "),
 
     Row("pool-in-message", "perl", "*", r'"message": "', r'"message": "pool \'', NAMED),
     Row("stale-volume", "perl", "stale volume", r"matching name", r"matching path"),
@@ -77,6 +79,7 @@ ROWS = [
     Row("host-calls", "ruby", "*", NO_SUPPORT, r"^(?!.*message)"),
 
     Row("host-calls", "glib", "*", NO_SUPPORT, r"^true"),
+    Row("host-calls", "glib", "warnings", NO_SUPPORT, r"^\[\]"),
 
     Row("pool-in-message", "virtinst", "disk in an unknown folder", r"cannot open directory",
         r"pool 'folder': cannot open directory"),

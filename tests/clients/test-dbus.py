@@ -60,6 +60,11 @@ def checks(bus, folder):
         yield "an error", False
     except GLib.Error as error:
         yield "an error", "no storage pool with matching name 'nothing'" in error.message
+    try:
+        call(bus, ROOT, "Connect", "DomainLookupByName", "(s)", "x")
+        yield "a guest", False
+    except GLib.Error as error:
+        yield "a guest", "no domain with matching name 'x'" in error.message
     yield "no guests", call(bus, ROOT, "Connect", "ListDomains", "(u)", 0)[0] == []
     call(bus, pool, "StoragePool", "Destroy", "")
     call(bus, pool, "StoragePool", "Undefine", "")

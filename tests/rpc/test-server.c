@@ -845,6 +845,102 @@ static void test_events(void)
               ERROR_INTERNAL, ORIGIN_RPC, NULL);
 }
 
+/* ---- what a storage host has none of ---- */
+
+typedef struct OtherEvents {
+    RemoteProcedure enrol, leave;
+    gint32 first_unknown;
+} OtherEvents;
+
+static void check_other_events(Peer *peer, const OtherEvents *other)
+{
+    RpcOtherRegister args = {0, NULL}, unknown = {other->first_unknown, NULL};
+    RpcInt id, again;
+
+    peer_call(peer, other->enrol, &args, &id);
+    peer_call(peer, other->enrol, &args, &again);
+    g_assert_cmpint(id.value, !=, again.value);
+    peer_fail(peer, other->enrol, &unknown, ERROR_INTERNAL, ORIGIN_RPC, NULL);
+    peer_fail(peer, REMOTE_CONNECT_STORAGE_POOL_EVENT_DEREGISTER_ANY, &id, ERROR_INTERNAL,
+              ORIGIN_RPC, NULL);
+    peer_call(peer, other->leave, &id, NULL);
+    peer_fail(peer, other->leave, &id, ERROR_INTERNAL, ORIGIN_RPC, NULL);
+}
+
+static void test_other_events(void)
+{
+    static const OtherEvents others[] = {
+        {REMOTE_CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY,
+         REMOTE_CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY, 27},
+        {REMOTE_CONNECT_NETWORK_EVENT_REGISTER_ANY, REMOTE_CONNECT_NETWORK_EVENT_DEREGISTER_ANY, 1},
+        {REMOTE_CONNECT_NODE_DEVICE_EVENT_REGISTER_ANY,
+         REMOTE_CONNECT_NODE_DEVICE_EVENT_DEREGISTER_ANY, 2},
+        {REMOTE_CONNECT_SECRET_EVENT_REGISTER_ANY, REMOTE_CONNECT_SECRET_EVENT_DEREGISTER_ANY, 2},
+    };
+    g_autoptr(ServerFixture) fixture = server_fixture_new(NULL);
+    g_autoptr(Peer) peer = peer_open(fixture), watcher = peer_open(fixture);
+
+    for (guint i = 0; i < G_N_ELEMENTS(others); i++)
+        check_other_events(watcher, &others[i]);
+    /* Each has one left; what happens to pools is none of theirs. */
+    autopool RpcPool pool = peer_start_pool(peer, fixture, "p");
+    peer_call(peer, REMOTE_STORAGE_POOL_REFRESH, &(RpcPoolFlags){pool, 0}, NULL);
+    peer_assert_quiet(watcher);
+}
+
+/* Events that are registered by their number: once each. */
+static void test_legacy_events(void)
+{
+    g_autoptr(ServerFixture) fixture = server_fixture_new(NULL);
+    g_autoptr(Peer) peer = peer_open(fixture);
+    RpcInt reboot = {1}, lifecycle = {0}, unknown = {27}, answer = {1};
+
+    peer_call(peer, REMOTE_CONNECT_DOMAIN_EVENT_REGISTER_ANY, &reboot, NULL);
+    peer_fail(peer, REMOTE_CONNECT_DOMAIN_EVENT_REGISTER_ANY, &reboot, ERROR_INVALID_ARGUMENT,
+              ORIGIN_NONE, NULL);
+    peer_call(peer, REMOTE_CONNECT_DOMAIN_EVENT_REGISTER, NULL, &answer);
+    g_assert_cmpint(answer.value, ==, 0);
+    peer_fail(peer, REMOTE_CONNECT_DOMAIN_EVENT_REGISTER_ANY, &lifecycle, ERROR_INVALID_ARGUMENT,
+              ORIGIN_NONE, NULL);
+    peer_call(peer, REMOTE_CONNECT_DOMAIN_EVENT_DEREGISTER_ANY, &lifecycle, NULL);
+    peer_fail(peer, REMOTE_CONNECT_DOMAIN_EVENT_DEREGISTER, NULL, ERROR_INTERNAL, ORIGIN_RPC, NULL);
+    peer_fail(peer, REMOTE_CONNECT_DOMAIN_EVENT_REGISTER_ANY, &unknown, ERROR_INTERNAL, ORIGIN_RPC,
+              NULL);
+    peer_fail(peer, REMOTE_CONNECT_DOMAIN_EVENT_DEREGISTER_ANY, &unknown, ERROR_INTERNAL,
+              ORIGIN_RPC, NULL);
+    peer_call(peer, REMOTE_CONNECT_DOMAIN_EVENT_DEREGISTER_ANY, &reboot, NULL);
+}
+
+static void test_absent(void)
+{
+    g_autoptr(ServerFixture) fixture = server_fixture_new(NULL);
+    g_autoptr(Peer) peer = peer_open(fixture);
+    RpcText name = {(char *)"x"};
+    RpcUuid uuid = {0};
+    RpcScsiHost host = {(char *)"2001001b32a9da4e", (char *)"2101001b32a9da4e", 0};
+
+    peer_fail(peer, REMOTE_DOMAIN_LOOKUP_BY_ID, &(RpcInt){3}, ERROR_NO_DOMAIN, ORIGIN_DOMAIN,
+              "Domain not found: no domain with matching id 3");
+    peer_fail(peer, REMOTE_DOMAIN_LOOKUP_BY_UUID, &uuid, ERROR_NO_DOMAIN, ORIGIN_DOMAIN, NULL);
+    peer_fail(peer, REMOTE_NETWORK_LOOKUP_BY_NAME, &name, ERROR_NO_NETWORK, ORIGIN_NETWORK,
+              "Network not found: no network with matching name 'x'");
+    peer_fail(peer, REMOTE_INTERFACE_LOOKUP_BY_NAME, &name, ERROR_NO_INTERFACE, ORIGIN_INTERFACE,
+              "Interface not found: couldn't find interface named 'x'");
+    peer_fail(peer, REMOTE_NODE_DEVICE_LOOKUP_BY_NAME, &name, ERROR_NO_NODE_DEVICE, ORIGIN_NODEDEV,
+              NULL);
+    peer_fail(peer, REMOTE_NODE_DEVICE_LOOKUP_SCSI_HOST_BY_WWN, &host, ERROR_NO_NODE_DEVICE,
+              ORIGIN_NODEDEV, NULL);
+    host.flags = 1;
+    peer_fail(peer, REMOTE_NODE_DEVICE_LOOKUP_SCSI_HOST_BY_WWN, &host, ERROR_INVALID_ARGUMENT,
+              ORIGIN_STORAGE, NULL);
+    peer_fail(peer, REMOTE_SECRET_LOOKUP_BY_USAGE, &(RpcSecretUsage){1, name.text}, ERROR_NO_SECRET,
+              ORIGIN_SECRET, "Secret not found: no secret with matching usage 'x'");
+    peer_fail(peer, REMOTE_NWFILTER_LOOKUP_BY_NAME, &name, ERROR_NO_NWFILTER, ORIGIN_NWFILTER,
+              NULL);
+    peer_fail(peer, REMOTE_NWFILTER_BINDING_LOOKUP_BY_PORT_DEV, &name, ERROR_NO_NWFILTER_BINDING,
+              ORIGIN_NWFILTER, NULL);
+}
+
 /* ---- our own program ---- */
 
 static GError *call_own(Peer *peer, CisternProcedure procedure, const void *args, void *result)
@@ -1092,6 +1188,9 @@ int main(int argc, char **argv)
     g_test_add_func("/rpc/server/slow-reader", test_slow_reader);
     g_test_add_func("/rpc/server/no-reader", test_no_reader);
     g_test_add_func("/rpc/server/events", test_events);
+    g_test_add_func("/rpc/server/events-of-others", test_other_events);
+    g_test_add_func("/rpc/server/events-without-ids", test_legacy_events);
+    g_test_add_func("/rpc/server/absent", test_absent);
     g_test_add_func("/rpc/server/progress-and-cancel", test_progress_and_cancel);
     g_test_add_func("/rpc/server/cancel-job", test_cancel_job);
     g_test_add_func("/rpc/server/pages", test_pages);
