@@ -240,9 +240,12 @@ static bool open_stream(Turn *turn, const RpcVolumeStream *args, VolumeAccess ac
                                                      args->flags, &request, error)
                                 : NULL;
 
-    if (volume)
-        turn->call->stream = stream_new(turn->call, pool, volume, access);
-    return volume != NULL;
+    if (!volume)
+        return false;
+    turn->call->stream = stream_new(turn->call, pool, volume, access);
+    if (access == VOLUME_READ)
+        stream_read_ahead(turn->call->stream);
+    return true;
 }
 
 static bool on_upload(Turn *turn, const void *data, void *result, GError **error)

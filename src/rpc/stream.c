@@ -44,7 +44,8 @@ struct Stream {
     StreamWish wish;
     bool pumping; /* a worker has it, or will */
     bool lost;    /* that worker hangs in storage that doesn't answer */
-    bool posted;  /* the session will be told */
+    bool started; /* there is a session to be told */
+    bool posted;  /* it will be */
     bool refused; /* a packet did not fit */
     GByteArray
         *last; /* of a download: the packet that ends it, sent when the volume is free again */
@@ -136,7 +137,7 @@ static void deliver_news(Server *server, void *data)
 /* With the lock held. */
 static void post_news(Stream *stream)
 {
-    if (stream->posted)
+    if (!stream->started || stream->posted)
         return;
     stream->posted = true;
     core_post(stream->core, deliver_news, stream_ref(stream), unref_stream);
@@ -296,12 +297,12 @@ static void close_volume(Stream *stream)
     g_mutex_unlock(&stream->lock);
 }
 
-/* False: it goes on in a further turn. */
-static bool pump_turn(Stream *stream)
+/* False: more than `budget` bytes were moved, it goes on in a further turn. */
+static bool pump_turn(Stream *stream, gsize budget)
 {
     Piece *piece = NULL;
 
-    for (gsize moved = 0; moved < BYTES_PER_TURN;) {
+    for (gsize moved = 0; moved < budget;) {
         Step step = next_step(stream, &piece);
         if (step == STEP_CLOSE)
             close_volume(stream);
@@ -316,7 +317,7 @@ static void pump(void *data)
 {
     Stream *stream = data;
 
-    if (pump_turn(stream))
+    if (pump_turn(stream, BYTES_PER_TURN))
         stream_unref(stream);
     else
         engine_run(stream->core->engine, stream->pool, WORK_STORAGE, pump, stream);
@@ -330,6 +331,16 @@ static void start_pump(Stream *stream)
     stream->pumping = true;
     core_stream_begins(stream->core);
     engine_run(stream->core->engine, stream->pool, WORK_STORAGE, pump, stream_ref(stream));
+}
+
+void stream_read_ahead(Stream *stream)
+{
+    stream->pumping = true;
+    core_stream_begins(stream->core);
+    if (pump_turn(stream, FRAME_STREAM_MAX))
+        return;
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&stream->lock);
+    stop_pump(stream);
 }
 
 /* ---- the loop's side ---- */
@@ -380,7 +391,8 @@ void stream_start(Stream *stream, Session *session)
     g_source_set_callback(stream->cancelled, G_SOURCE_FUNC(on_cancelled), stream, NULL);
     g_source_attach(stream->cancelled, stream->core->config.context);
     g_mutex_lock(&stream->lock);
-    if (stream->access == VOLUME_READ)
+    stream->started = true;
+    if (stream->access == VOLUME_READ && !must_rest(stream))
         start_pump(stream);
     g_mutex_unlock(&stream->lock);
 }
@@ -427,7 +439,7 @@ void stream_abandon(Stream *stream)
     g_mutex_unlock(&stream->lock);
 }
 
-/* ---- the loop's side: what came ---- */
+/* ---- the loop's side: what came; the session looks for an answer afterwards ---- */
 
 /* With the lock held. */
 static void wish(Stream *stream, StreamWish wish)
@@ -437,8 +449,6 @@ static void wish(Stream *stream, StreamWish wish)
     stream->wish = wish;
     if (wish == WISH_ABORT || stream->access == VOLUME_READ)
         drop_queue(stream);
-    if (stream->closed)
-        post_news(stream);
     start_pump(stream);
 }
 
@@ -449,8 +459,6 @@ static void fail(Stream *stream, const char *text)
         return;
     error_set(&stream->failure, ERROR_RPC, ORIGIN_STREAMS, "%s", text);
     drop_queue(stream);
-    if (stream->closed)
-        post_news(stream);
     start_pump(stream);
 }
 

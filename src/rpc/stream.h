@@ -18,13 +18,18 @@ Stream *stream_ref(Stream *stream);
 void stream_unref(Stream *stream);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Stream, stream_unref)
 
+/* Of a download, on the worker that made it: up to a packet of data, so that it goes out along with
+ * the reply. What is nothing but holes is over by then. */
+void stream_read_ahead(Stream *stream);
+
 /* Starts the stream: from now on it belongs to the session. */
 void stream_start(Stream *stream, Session *session);
 
 /* Whether packets with this header are the stream's. */
 bool stream_is(const Stream *stream, const FrameHeader *header);
 
-/* Takes a packet; false: not now, the queue is full. The session's session_stream_news() is called
+/* Takes a packet, to which stream_next() may have the answer at once; false: not now, the queue is
+ * full. The session's session_stream_news() is called
  * when it isn't any more. */
 bool stream_take(Stream *stream, FrameReader *reader, Frame *frame);
 
