@@ -143,6 +143,11 @@ bool io_fd_flush(Io *io, GError **error)
     return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write the data to disk");
 }
 
+bool io_settle(Io *io, GError **error)
+{
+    return io->fd >= 0 ? io_fd_flush(io, error) : io->ops->flush(io, error);
+}
+
 void io_fd_close(Io *io)
 {
     fd_close(&io->fd);

@@ -40,6 +40,10 @@ struct Io {
 /* Takes over the descriptor of a file or block device. */
 Io *io_new_fd(int fd);
 void io_close(Io *io);
+
+/* In the middle of writing: what was written so far is on stable storage. Unlike at the end
+ * (IoOps.flush), others' caches are left alone. */
+bool io_settle(Io *io, GError **error);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Io, io_close)
 
 /*

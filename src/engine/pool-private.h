@@ -180,12 +180,16 @@ void pool_settle_volume(Pool *pool, const char *name, VolumeState *ret);
 
 /* With the volume's lease. What is known, if the volume is still as it was left; else zeros. */
 ResumePoint uploads_recall(Pool *pool, const VolumeDef *volume);
+/* An upload goes on; so far it is on stable storage. Counts when this process is killed. */
+void uploads_note(Pool *pool, const char *name, const ResumePoint *point);
+/* It broke off, and has left the volume so. */
 void uploads_remember(Pool *pool, const VolumeDef *left, const ResumePoint *point);
-/* The volume was changed by other means: no upload can go on. */
+/* The upload is over, or the volume was changed by other means: none can go on. */
 void uploads_forget(Pool *pool, const char *name);
 /* With the pool's lease: it was stopped. */
 void uploads_forget_all(Pool *pool);
-/* At the start: what is left of pools that don't run. */
+/* At the start, before uploads: what is left of pools that don't run, and of processes that were
+ * killed. */
 void uploads_sweep(Engine *engine);
 
 /* ---- refresh.c ---- */

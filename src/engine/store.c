@@ -544,6 +544,27 @@ void store_keep_uploads(Store *store, bool (*keep)(const Uuid *pool, void *data)
             forget_upload(store, files->pdata[i]);
 }
 
+static void change_upload(Store *store, const char *file, const char *text)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!write_file(store, STORE_STATE, file, text, &error))
+        log_warning("cannot save '%s/%s': %s", store->paths[STORE_STATE], file, error->message);
+}
+
+void store_change_uploads(Store *store, char *(*change)(const char *text, void *data), void *data)
+{
+    int folder = store->folders[STORE_STATE];
+    g_autoptr(GPtrArray) files = list_files(folder, UPLOAD_SUFFIX);
+
+    for (guint i = 0; files && i < files->len; i++) {
+        g_autofree char *text = fd_read_file_at(folder, files->pdata[i], UPLOAD_LIMIT, NULL);
+        g_autofree char *changed = text ? change(text, data) : NULL;
+        if (changed)
+            change_upload(store, files->pdata[i], changed);
+    }
+}
+
 /* ---- autostart ---- */
 
 /* The folder of links, made if that is asked for. -1 with errno. */

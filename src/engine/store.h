@@ -9,7 +9,8 @@
  *   config_dir/<name>.xml            saved definition, mode 0600
  *   config_dir/autostart/<name>.xml  link to the absolute path of the above: start at boot
  *   state_dir/<name>.xml             definition of a running pool
- *   state_dir/<uuid>.<…>.upload      how far an upload to a running pool came that broke off
+ *   state_dir/<uuid>.<…>.upload      how far an upload to a running pool has come, or came that
+ *                                    broke off
  *   state_dir/autostarted            the boot in which pools were autostarted last
  *   state_dir/driver.pid             locked by the one process that works here
  *
@@ -66,7 +67,7 @@ bool store_remove(Store *store, StoreKind kind, const char *name, GError **error
 bool store_autostart(Store *store, const char *name);
 bool store_set_autostart(Store *store, const char *name, bool autostart, GError **error);
 
-/* A line about an upload to this volume that broke off. */
+/* A line about an upload to this volume. */
 bool store_save_upload(Store *store, const Uuid *pool, const char *volume, const char *text,
                        GError **error);
 /* NULL: there is none. Free with g_free(). */
@@ -75,6 +76,10 @@ char *store_read_upload(Store *store, const Uuid *pool, const char *volume);
 void store_forget_upload(Store *store, const Uuid *pool, const char *volume);
 /* Removes those of pools of which `keep` is false. */
 void store_keep_uploads(Store *store, bool (*keep)(const Uuid *pool, void *data), void *data);
+
+/* Replaces the lines for which `change` returns another; it is to be freed with g_free(). A failure
+ * is logged only. */
+void store_change_uploads(Store *store, char *(*change)(const char *text, void *data), void *data);
 
 /* Whether pools have yet to be autostarted in this boot: true for one caller per boot, who does it.
  * A marker that can't be written is logged and counts as written. */

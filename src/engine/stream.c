@@ -9,6 +9,9 @@
 /* Between two looks at whether the job was cancelled. */
 #define WRITE_CHUNK (256 * 1024)
 #define ZERO_CHUNK  (G_GUINT64_CONSTANT(1) << 30)
+/* Between two notes of how far an upload has come: what comes in this time is lost when this
+ * process is killed. */
+#define NOTE_PAUSE G_TIME_SPAN_SECOND
 
 struct VolumeStream {
     Pool *pool;
@@ -25,6 +28,8 @@ struct VolumeStream {
     guint64 data_start; /* of sparse downloads: where the next data is */
     guint64 data_end;
     IoPass pass;
+    bool noted;       /* of an upload: there is a note of it */
+    gint64 next_note; /* when the next is due, monotonic */
 };
 
 /* ---- opening ---- */
@@ -52,14 +57,28 @@ static bool find_end(VolumeStream *stream, guint64 length, GError **error)
     return true;
 }
 
+static void note_upload(VolumeStream *stream)
+{
+    const ResumePoint point = {stream->begin, stream->position - stream->begin};
+
+    uploads_note(stream->pool, stream->name, &point);
+    stream->noted = true;
+    stream->next_note = g_get_monotonic_time() + NOTE_PAUSE;
+}
+
 /* An upload that begins where a broken one ended is the same one. */
 static void claim_upload(VolumeStream *stream, const VolumeDef *volume)
 {
     const ResumePoint point = uploads_recall(stream->pool, volume);
 
-    stream->begin = point.done > 0 && point.offset + point.done == stream->offset ? point.offset
-                                                                                  : stream->offset;
-    uploads_forget(stream->pool, stream->name);
+    stream->next_note = g_get_monotonic_time() + NOTE_PAUSE;
+    if (point.done > 0 && point.offset + point.done == stream->offset) {
+        stream->begin = point.offset;
+        note_upload(stream);
+    } else {
+        stream->begin = stream->offset;
+        uploads_forget(stream->pool, stream->name);
+    }
 }
 
 static bool open_leased(VolumeStream *stream, guint64 length, GError **error)
@@ -171,6 +190,19 @@ static bool write_chunk(VolumeStream *stream, const void *data, gsize size, GErr
     return true;
 }
 
+/* What is noted is on the disk. */
+static bool note_if_due(VolumeStream *stream, GError **error)
+{
+    GError *failure = NULL;
+
+    if (g_get_monotonic_time() < stream->next_note)
+        return true;
+    if (!io_settle(stream->io, &failure))
+        return stream_failed(stream, failure, error);
+    note_upload(stream);
+    return true;
+}
+
 bool volume_stream_write(VolumeStream *stream, const void *data, gsize size, GError **error)
 {
     gsize fits = MIN(size, room(stream));
@@ -178,7 +210,7 @@ bool volume_stream_write(VolumeStream *stream, const void *data, gsize size, GEr
     for (gsize done = 0; done < fits; done += WRITE_CHUNK)
         if (!write_chunk(stream, (const guint8 *)data + done, MIN(fits - done, WRITE_CHUNK), error))
             return false;
-    return fits == size || no_room(error);
+    return note_if_due(stream, error) && (fits == size || no_room(error));
 }
 
 static bool zero_chunk(VolumeStream *stream, guint64 length, GError **error)
@@ -219,7 +251,8 @@ bool volume_stream_write_hole(VolumeStream *stream, gint64 length, GError **erro
         return error_set(error, ERROR_INTERNAL, ORIGIN_RPC,
                          "a hole of %" G_GINT64_FORMAT " bytes; it must have some", length);
     guint64 fits = MIN((guint64)length, room(stream));
-    return write_zeros(stream, fits, error) && (fits == (guint64)length || no_room(error));
+    return write_zeros(stream, fits, error) && note_if_due(stream, error) &&
+           (fits == (guint64)length || no_room(error));
 }
 
 /* ---- reading ---- */
@@ -328,6 +361,8 @@ static bool close_upload(VolumeStream *stream, bool whole, GError **error)
     pool_settle_volume(pool, stream->name, &left);
     if (flushed && !whole && left.volume && stream->position > stream->begin)
         remember(stream, left.volume);
+    else if (stream->noted)
+        uploads_forget(pool, stream->name);
     event_push(pool->engine->events, EVENT_REFRESHED, pool->name, &pool->uuid);
     event_deliver(pool->engine->events);
     return flushed;

@@ -8,71 +8,103 @@
  * How far uploads came that broke off. It is kept in files beside those of the running pools, so
  * that a restart of this process doesn't lose it; what a volume's lease is held for, or its pool's,
  * has its file to itself.
+ *
+ * An upload that broke off leaves the volume's sizes and times with it: while they are the same,
+ * nobody else has changed it. While it runs there are no such, for they change with every write.
+ * What a process that was killed has left of that kind gets the time at which the next one began:
+ * a volume that nobody has changed since is as the upload left it. (What was done to it while no
+ * daemon ran is not seen; the last of what came is compared by the client.)
  */
 
-typedef struct BrokenUpload {
+typedef enum NoteKind {
+    NOTE_RUNNING = 2, /* the upload goes on */
+    NOTE_KILLED = 3,  /* the process that wrote it is gone */
+    NOTE_LEFT = 5,    /* it broke off in good order */
+} NoteKind;
+
+typedef struct Note {
+    NoteKind kind; /* also how many numbers it has */
     ResumePoint point;
-    /* The volume as it was left. */
-    guint64 physical;
-    gint64 mtime, ctime;
-} BrokenUpload;
+    guint64 numbers[NOTE_LEFT - NOTE_RUNNING]; /* KILLED: the time, in nanoseconds since the epoch;
+                                                  LEFT: physical size, mtime, ctime */
+} Note;
 
-#define NUMBERS 5
-
-static char *format_broken(const BrokenUpload *broken)
+static char *format_note(const Note *note)
 {
-    return g_strdup_printf("%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT
-                           " %" G_GINT64_FORMAT " %" G_GINT64_FORMAT "\n",
-                           broken->point.offset, broken->point.done, broken->physical,
-                           broken->mtime, broken->ctime);
+    GString *text = g_string_new(NULL);
+
+    g_string_append_printf(text, "%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, note->point.offset,
+                           note->point.done);
+    for (guint i = 0; i < (guint)note->kind - NOTE_RUNNING; i++)
+        g_string_append_printf(text, " %" G_GUINT64_FORMAT, note->numbers[i]);
+    g_string_append_c(text, '\n');
+    return g_string_free(text, FALSE);
 }
 
-static bool parse_broken(char *text, BrokenUpload *ret)
+static bool parse_note(const char *text, Note *ret)
 {
-    g_auto(GStrv) words = g_strsplit(g_strchomp(text), " ", NUMBERS + 1);
-    guint64 numbers[NUMBERS];
+    g_autofree char *line = g_strchomp(g_strdup(text));
+    g_auto(GStrv) words = g_strsplit(line, " ", NOTE_LEFT + 1);
+    const guint count = g_strv_length(words);
+    guint64 numbers[NOTE_LEFT];
 
-    if (g_strv_length(words) != NUMBERS)
+    if (count != NOTE_RUNNING && count != NOTE_KILLED && count != NOTE_LEFT)
         return false;
-    for (guint i = 0; i < NUMBERS; i++)
+    for (guint i = 0; i < count; i++)
         if (!number_parse(words[i], G_MAXINT64, &numbers[i]))
             return false;
-    *ret = (BrokenUpload){{numbers[0], numbers[1]},
-                          numbers[2],
-                          (gint64)numbers[3],
-                          (gint64)numbers[4]};
+    *ret = (Note){.kind = (NoteKind)count, .point = {numbers[0], numbers[1]}};
+    for (guint i = NOTE_RUNNING; i < count; i++)
+        ret->numbers[i - NOTE_RUNNING] = numbers[i];
     return ret->point.offset <= G_MAXINT64 - ret->point.done;
 }
 
-/* Only what is known to be there counts: the volume must be as it was left. */
-static bool is_as_left(const BrokenUpload *broken, const VolumeDef *volume)
+/* Only what is known to be there counts: the volume must be as it was left. A note of a running
+ * upload that is read by the process that wrote it is of one that failed. */
+static bool is_as_left(const Note *note, const VolumeDef *volume)
 {
     const Timestamps *times = &volume->target.timestamps;
+    const guint64 *numbers = note->numbers;
 
-    return broken->physical == volume->physical && broken->mtime == times->mtime &&
-           broken->ctime == times->ctime;
+    if (note->kind == NOTE_KILLED)
+        return (guint64)MAX(times->mtime, times->ctime) < numbers[0];
+    return note->kind == NOTE_LEFT && numbers[0] == volume->physical &&
+           numbers[1] == (guint64)times->mtime && numbers[2] == (guint64)times->ctime;
 }
 
 ResumePoint uploads_recall(Pool *pool, const VolumeDef *volume)
 {
     g_autofree char *text = store_read_upload(pool->engine->store, &pool->uuid, volume->name);
-    BrokenUpload broken;
+    Note note;
 
-    if (text && parse_broken(text, &broken) && is_as_left(&broken, volume))
-        return broken.point;
+    if (text && parse_note(text, &note) && is_as_left(&note, volume))
+        return note.point;
     return (ResumePoint){0};
+}
+
+static void save_note(Pool *pool, const char *name, const Note *note)
+{
+    g_autofree char *text = format_note(note);
+    g_autoptr(GError) error = NULL;
+
+    if (!store_save_upload(pool->engine->store, &pool->uuid, name, text, &error))
+        log_warning("an upload to volume '%s' of pool '%s' can't go on where it breaks off: %s",
+                    name, pool->name, error->message);
+}
+
+void uploads_note(Pool *pool, const char *name, const ResumePoint *point)
+{
+    save_note(pool, name, &(Note){.kind = NOTE_RUNNING, .point = *point});
 }
 
 void uploads_remember(Pool *pool, const VolumeDef *left, const ResumePoint *point)
 {
     const Timestamps *times = &left->target.timestamps;
-    const BrokenUpload broken = {*point, left->physical, times->mtime, times->ctime};
-    g_autofree char *text = format_broken(&broken);
-    g_autoptr(GError) error = NULL;
 
-    if (!store_save_upload(pool->engine->store, &pool->uuid, left->name, text, &error))
-        log_warning("an upload to volume '%s' of pool '%s' can't go on where it broke off: %s",
-                    left->name, pool->name, error->message);
+    save_note(pool, left->name,
+              &(Note){.kind = NOTE_LEFT,
+                      .point = *point,
+                      .numbers = {left->physical, (guint64)times->mtime, (guint64)times->ctime}});
 }
 
 void uploads_forget(Pool *pool, const char *name)
@@ -101,7 +133,20 @@ static bool is_running(const Uuid *uuid, void *data)
     return pool && pool->phase != PHASE_INACTIVE;
 }
 
+/* Of notes of running uploads: nothing runs yet, so their process was killed. */
+static char *add_time(const char *text, void *data)
+{
+    Note note;
+
+    if (!parse_note(text, &note) || note.kind != NOTE_RUNNING)
+        return NULL;
+    note.kind = NOTE_KILLED;
+    note.numbers[0] = (guint64)g_get_real_time() * 1000;
+    return format_note(&note);
+}
+
 void uploads_sweep(Engine *engine)
 {
     store_keep_uploads(engine->store, is_running, engine);
+    store_change_uploads(engine->store, add_time, NULL);
 }

@@ -285,6 +285,15 @@ until_reached() { # FILE SIZE
     done
 }
 
+restart_daemon() { # SIGNAL
+    kill "-$1" $server
+    wait $server 2>/dev/null
+    "$daemon" --root "$scratch/root" >>daemon.log 2>&1 </dev/null 4>&- &
+    server=$!
+    pids+=($server)
+    until_works "$program" pool-list
+}
+
 end_upload() { # SIGNAL: $status
     kill "-$1" "$client"
     wait "$client" 2>/dev/null
@@ -306,12 +315,7 @@ begin_upload u 0 2000000
 end_upload INT
 is 'Ctrl-C ends an upload: status' 130 "$status"
 is 'its words' 'cistern: error: interrupted; with --continue it goes on there' "$(<upload.err)"
-kill $server
-wait $server
-"$daemon" --root "$scratch/root" >>daemon.log 2>&1 </dev/null &
-server=$!
-pids+=($server)
-until_works "$program" pool-list
+restart_daemon TERM
 begin_upload u 0 3500000 --continue
 kill $server # while it runs
 wait $server
@@ -332,6 +336,52 @@ fails 'another offset' 1 'began at offset 0: give the same --offset' cistern vol
 fails 'less than came already' 1 'bytes came already, more than --length' cistern vol-upload u bytes d --continue --length 5
 run bash -c "cat bytes | '$program' -o json vol-upload u - d --continue"
 json 'two restarts later it goes on, from a pipe' '.kept >= 2900000 and .kept <= 3500000'
+same 'the volume is the file' bytes "$d/u"
+
+# The daemon killed while it uploads: what it has noted, once a second, is there.
+notes() {
+    find "$scratch/root" -name '*.upload' -size +0
+}
+
+until_noted() {
+    local try
+    for ((try = 0; try < 200; try++)); do
+        [[ $(notes) ]] && return
+        sleep 0.1
+    done
+}
+
+# Of what comes after a second a note is made.
+break_upload() { # OPTION...
+    begin_upload u 0 1500000 "$@"
+    sleep 1.1
+    tail -c +1500001 bytes | head -c 1500000 >&4
+    until_noted
+    restart_daemon KILL
+    exec 4>&-
+    wait $client
+    rm feed
+}
+
+is 'no note is left of an upload that is whole' '' "$(notes)"
+break_upload
+[[ $(<upload.err) == 'cistern: error: '*'; with --continue it goes on there' ]]
+report $? 'the daemon is killed while it uploads'
+fails 'another source then' 1 'it is another source; upload without --continue' cistern vol-upload u <(tac bytes) d --continue
+begin_upload u 0 3500000 --continue # killed at once: what was known still is
+restart_daemon KILL
+exec 4>&-
+wait $client
+rm feed
+works 'vol-upload --continue after kill -9' cistern -o json vol-upload u bytes d --continue
+json 'it went on' ".kept >= 1000000 and .kept <= 3000000 and .kept + .bytes == $size"
+same 'the volume is the file' bytes "$d/u"
+is 'no note is left' '' "$(notes)"
+
+break_upload
+printf x | dd of="$d/u" conv=notrunc status=none # by somebody else, and nobody knows
+run cistern vol-upload u bytes d --continue
+is 'a volume changed since the kill' 'cistern: nothing is known of an upload that broke off: it begins anew' "$err"
 same 'the volume is the file' bytes "$d/u"
 run cistern vol-upload u bytes d --continue
 is 'nothing is known: status' 0 "$status"
