@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -54,13 +55,14 @@ int listener_open_folder(const char *path, guint mode, GError **error)
     return check_owner(folder, path, error) ? fd_steal(&folder) : -1;
 }
 
-static bool remove_old_socket(int folder, const char *name)
+/* Nothing, or the socket of a daemon that is gone. */
+static bool is_free(int folder, const char *name)
 {
     struct stat st;
     if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT;
     if (S_ISSOCK(st.st_mode))
-        return unlinkat(folder, name, 0) == 0;
+        return true;
     errno = EEXIST;
     return false;
 }
@@ -76,6 +78,17 @@ static bool bind_beneath(int fd, int folder, const char *name, guint mode, gid_t
            fchmodat(folder, name, mode, 0) == 0;
 }
 
+/* Has its name when it can be connected to: clients wait for that. */
+static bool listen_beneath(int fd, int folder, const char *name, guint mode, gid_t group)
+{
+    g_autofree char *unready = g_strconcat(".", name, ".new", NULL);
+
+    if (unlinkat(folder, unready, 0) < 0 && errno != ENOENT)
+        return false;
+    return bind_beneath(fd, folder, unready, mode, group) && listen(fd, BACKLOG) == 0 &&
+           renameat(folder, unready, folder, name) == 0;
+}
+
 int listener_new(int folder, const char *path, const char *name, guint mode, gid_t group,
                  GError **error)
 {
@@ -87,10 +100,10 @@ int listener_new(int folder, const char *path, const char *name, guint mode, gid
                   most, full);
         return -1;
     }
-    if (!remove_old_socket(folder, name))
-        return fail(error, "remove what is in the place of the socket", full);
+    if (!is_free(folder, name))
+        return fail(error, "replace what is in the place of the socket", full);
     autofd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || !bind_beneath(fd, folder, name, mode, group) || listen(fd, BACKLOG) < 0)
+    if (fd < 0 || !listen_beneath(fd, folder, name, mode, group))
         return fail(error, "listen on", full);
     return fd_steal(&fd);
 }
