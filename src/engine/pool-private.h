@@ -70,6 +70,8 @@ struct Pool {
     GHashTable *dirty; /* names the watch reported, waiting to be looked at */
     bool dirty_all, dirty_queued;
     guint lost_watch; /* the id of the watch that reported its end; 0: none */
+
+    gint has_uploads; /* atomic: there may be files about uploads to it that broke off */
 };
 
 /* ---- pool.c ---- */

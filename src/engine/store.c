@@ -12,6 +12,7 @@
 #include "errors.h"
 #include "fd.h"
 #include "log.h"
+#include "store-journal.h"
 #include "units.h"
 
 #define SUFFIX           ".xml"
@@ -20,48 +21,87 @@
 #define UPLOAD_LIMIT     256 /* bytes */
 #define AUTOSTART_FOLDER "autostart"
 #define AUTOSTART_MARKER "autostarted"
-#define REMOVAL_DELAY    (100 * G_TIME_SPAN_MILLISECOND)
+#define FLUSH_DELAY      (100 * G_TIME_SPAN_MILLISECOND)
 #define FILE_LIMIT       (4 * 1024 * 1024) /* bytes; far above any definition */
 
 struct Store {
     char *paths[2]; /* absolute; by StoreKind */
     int folders[2];
     int lock;
+    StoreJournal *journal; /* of new definitions */
+    gint new_count;        /* how many were saved; atomic */
 
     GMutex lock_of_flusher; /* guards what follows */
     GCond changed;
-    GThread *flusher; /* writes to disk which definitions were removed; made when first needed */
+    GThread *flusher; /* brings to disk what nobody waits for; made when first needed */
     gint64 due;       /* when it is to do so, monotonic; 0: nothing to do */
     bool closing;
 };
 
+/* What is being saved. */
+typedef struct Saving {
+    Store *store;
+    const char *text;
+} Saving;
+
+static void flush_soon(Store *store);
+
+/* One alone is flushed; where more follow, they share. */
+static bool secure_new(const Draft *draft, const char *file, void *data)
+{
+    const Saving *saving = data;
+    Store *store = saving->store;
+
+    if (g_atomic_int_add(&store->new_count, 1) == 0 ||
+        !store_journal_add(store->journal, file, saving->text))
+        return draft_flush(draft, file, NULL);
+    flush_soon(store);
+    return true;
+}
+
+static bool publish_over(Store *store, Draft *draft, const char *file, GError **error)
+{
+    if (!draft_publish(draft, file, true, error))
+        return false;
+    store_journal_forget(store->journal, file);
+    return true;
+}
+
 /* What is replaced must not be lost with a power failure, a long definition not be cut; a short one
  * of a new name may be empty after it, if nobody was told that it is saved. */
-static bool publish(Draft *draft, const char *file, GError **error)
+static bool publish_config(Store *store, Draft *draft, const char *file, const char *text,
+                           GError **error)
 {
+    Saving saving = {store, text};
     g_autoptr(GError) failure = NULL;
-    struct stat st;
 
-    if (fstat(draft->fd, &st) < 0 || st.st_size > DRAFT_BLOCK)
-        return draft_publish(draft, file, true, error);
-    if (draft_publish_new(draft, file, &failure))
+    if (strlen(text) > DRAFT_BLOCK)
+        return publish_over(store, draft, file, error);
+    if (draft_publish_new(draft, file, secure_new, &saving, &failure))
         return true;
     if (error_errno(failure) == EEXIST)
-        return draft_publish(draft, file, true, error);
+        return publish_over(store, draft, file, error);
     g_propagate_error(error, g_steal_pointer(&failure));
     return false;
 }
 
-/* What differs between saved definitions and those of running pools. A state is void after a power
- * failure, whatever of it reached the disk: nothing waits for that. */
+/* Void after a power failure, whatever of it reached the disk: nothing waits for that. */
+static bool publish_state(Store *store, Draft *draft, const char *file, const char *text,
+                          GError **error)
+{
+    return draft_publish_unflushed(draft, file, error);
+}
+
+/* What differs between saved definitions and those of running pools. */
 static const struct {
     char *(*format)(const PoolDef *def);
-    bool (*publish)(Draft *draft, const char *file, GError **error);
+    bool (*publish)(Store *store, Draft *draft, const char *file, const char *text, GError **error);
     ErrorCode mismatch_code;
     const char *mismatch; /* of "… '<path>' does not match pool name '<name>'" */
 } kinds[] = {
-    [STORE_CONFIG] = {pool_def_format_config, publish, ERROR_XML, "Storage pool config filename"},
-    [STORE_STATE] = {pool_def_format_state, draft_publish_unflushed, ERROR_INTERNAL,
+    [STORE_CONFIG] = {pool_def_format_config, publish_config, ERROR_XML,
+                      "Storage pool config filename"},
+    [STORE_STATE] = {pool_def_format_state, publish_state, ERROR_INTERNAL,
                      "Storage pool state file"},
 };
 
@@ -95,17 +135,8 @@ static GPtrArray *list_files(int folder, const char *suffix)
     return g_steal_pointer(&names);
 }
 
-/* What was removed and comes back with a power failure is as it was before: that is worth a
- * warning, not an error that says it is still there. */
-static void flush_removal(int folder, const char *what)
-{
-    if (!fd_flush_folder(folder))
-        log_warning("%s removed, but may come back after a power failure: %s", what,
-                    g_strerror(errno));
-}
-
 /* Until there is something to flush, or the end. */
-static bool wait_for_removals(Store *store)
+static bool wait_for_work(Store *store)
 {
     g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&store->lock_of_flusher);
 
@@ -115,28 +146,34 @@ static bool wait_for_removals(Store *store)
            g_cond_wait_until(&store->changed, &store->lock_of_flusher, store->due))
         ;
     bool due = store->due != 0;
-    store->due = 0; /* what is removed from here on needs another */
+    store->due = 0; /* what comes from here on needs another */
     return due;
 }
 
-static void *flush_removals(void *data)
+/* What can't be flushed is in the journal still, where the next try or the next start finds it. */
+static void *flush_in_time(void *data)
 {
     Store *store = data;
 
-    while (wait_for_removals(store))
-        flush_removal(store->folders[STORE_CONFIG], "definitions are");
+    while (wait_for_work(store))
+        if (!store_journal_settle(store->journal))
+            log_warning("what was defined or removed last isn't in '%s' on the disk yet: %s",
+                        store->paths[STORE_CONFIG], g_strerror(errno));
     return NULL;
 }
 
 /* The disk gets it a moment later, in one go with others; nobody waits. */
 static void flush_soon(Store *store)
 {
+    gint64 delay = store_journal_is_crowded(store->journal) ? 0 : FLUSH_DELAY;
+    gint64 due = g_get_monotonic_time() + delay;
     g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&store->lock_of_flusher);
 
     if (!store->flusher)
-        store->flusher = g_thread_new("cistern-store", flush_removals, store);
-    if (store->due == 0)
-        store->due = g_get_monotonic_time() + REMOVAL_DELAY;
+        store->flusher = g_thread_new("cistern-store", flush_in_time, store);
+    if (store->due != 0 && store->due <= due)
+        return;
+    store->due = due;
     g_cond_signal(&store->changed);
 }
 
@@ -323,7 +360,10 @@ Store *store_open(const char *config_dir, const char *state_dir, GError **error)
     for (StoreKind kind = STORE_CONFIG; kind <= STORE_STATE; kind++)
         if (!open_folder(paths[kind], &store->paths[kind], &store->folders[kind], error))
             return NULL;
-    if (!take_lock(store, error) || !forget_earlier_boot(store, error))
+    int configs = store->folders[STORE_CONFIG];
+    store->journal = store_journal_new(configs);
+    if (!take_lock(store, error) || !forget_earlier_boot(store, error) ||
+        !store_journal_replay(configs, store->paths[STORE_CONFIG], error))
         return NULL;
     sweep(store);
     return g_steal_pointer(&store);
@@ -334,6 +374,7 @@ void store_close(Store *store)
     if (!store)
         return;
     stop_flusher(store);
+    store_journal_free(store->journal);
     for (StoreKind kind = STORE_CONFIG; kind <= STORE_STATE; kind++) {
         fd_close(&store->folders[kind]);
         g_free(store->paths[kind]);
@@ -437,7 +478,7 @@ static bool write_file(Store *store, StoreKind kind, const char *file, const cha
         return false;
     if (!fd_write_at(draft.fd, text, strlen(text), 0))
         return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write its content");
-    return kinds[kind].publish(&draft, file, error);
+    return kinds[kind].publish(store, &draft, file, text, error);
 }
 
 bool store_save(Store *store, StoreKind kind, const PoolDef *def, GError **error)
@@ -471,7 +512,9 @@ bool store_remove(Store *store, StoreKind kind, const char *name, GError **error
     if (kind == STORE_CONFIG && !store_set_autostart(store, name, false, error))
         return false;
     if (remove_name(store->folders[kind], file, &removed)) {
-        if (removed && kind == STORE_CONFIG)
+        if (kind == STORE_CONFIG)
+            store_journal_forget(store->journal, file);
+        if (kind == STORE_CONFIG && removed)
             flush_soon(store);
         return true;
     }
@@ -623,8 +666,11 @@ static bool remove_link(int links, const char *file)
 
     if (!remove_name(links, file, &removed))
         return false;
-    if (removed)
-        flush_removal(links, "an autostart link is");
+    /* What was removed and comes back with a power failure is as it was before: that is worth a
+     * warning, not an error that says it is still there. */
+    if (removed && !fd_flush_folder(links))
+        log_warning("an autostart link is removed, but may come back after a power failure: %s",
+                    g_strerror(errno));
     return true;
 }
 

@@ -87,6 +87,7 @@ static void save_note(Pool *pool, const char *name, const Note *note)
     g_autofree char *text = format_note(note);
     g_autoptr(GError) error = NULL;
 
+    g_atomic_int_set(&pool->has_uploads, true);
     if (!store_save_upload(pool->engine->store, &pool->uuid, name, text, &error))
         log_warning("an upload to volume '%s' of pool '%s' can't go on where it breaks off: %s",
                     name, pool->name, error->message);
@@ -121,16 +122,20 @@ static bool is_other(const Uuid *uuid, void *data)
 
 void uploads_forget_all(Pool *pool)
 {
-    store_keep_uploads(pool->engine->store, is_other, pool);
+    if (g_atomic_int_compare_and_exchange(&pool->has_uploads, true, false))
+        store_keep_uploads(pool->engine->store, is_other, pool);
 }
 
 static bool is_running(const Uuid *uuid, void *data)
 {
     Engine *engine = data;
     g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&engine->lock);
-    const Pool *pool = g_hash_table_lookup(engine->by_uuid, uuid);
+    Pool *pool = g_hash_table_lookup(engine->by_uuid, uuid);
 
-    return pool && pool->phase != PHASE_INACTIVE;
+    if (!pool || pool->phase == PHASE_INACTIVE)
+        return false;
+    g_atomic_int_set(&pool->has_uploads, true);
+    return true;
 }
 
 /* Of notes of running uploads: nothing runs yet, so their process was killed. */

@@ -13,7 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NAMES_CHUNK (256 * 1024) /* bytes of names asked for at a time */
+/* Bytes of names asked for at a time: little of an empty folder, much of a full one. */
+#define NAMES_FIRST (16u * 1024)
+#define NAMES_CHUNK (256u * 1024)
 
 typedef struct Name {
     guint64 inode;
@@ -75,9 +77,10 @@ static bool listing_read(const Folder *folder, Operation *op, Listing *ret, GErr
     while (got > 0) {
         if (!operation_check(op, error))
             return false;
-        char *chunk = g_malloc(NAMES_CHUNK);
+        gsize size = ret->chunks->len < 2 ? NAMES_FIRST : NAMES_CHUNK;
+        char *chunk = g_malloc(size);
         g_ptr_array_add(ret->chunks, chunk);
-        got = getdents64(fd, chunk, NAMES_CHUNK);
+        got = getdents64(fd, chunk, size);
         take_names(ret, chunk, (gsize)MAX(got, 0));
     }
     if (got < 0)

@@ -74,11 +74,11 @@ static void test_publish_small(Folder *folder, gconstpointer data)
     char text[8] = "";
 
     g_assert_true(draft_create(folder->fd, 0600, &first, NULL));
-    g_assert_true(draft_publish_new(&first, "name", NULL));
+    g_assert_true(draft_publish_new(&first, "name", draft_flush, NULL, NULL));
     g_assert_cmpint(first.fd, ==, -1);
     g_assert_true(draft_create(folder->fd, 0600, &second, NULL));
     g_assert_true(fd_write_at(second.fd, "new", 3, 0));
-    g_assert_false(draft_publish_new(&second, "name", &error));
+    g_assert_false(draft_publish_new(&second, "name", draft_flush, NULL, &error));
     g_assert_cmpint(error_errno(error), ==, EEXIST);
     g_assert_true(draft_publish_unflushed(&second, "name", NULL));
     autofd int fd = fd_open_beneath(folder->fd, "name", O_RDONLY, 0);
