@@ -179,6 +179,11 @@ typedef struct Backend {
     bool (*scan)(const PoolDef *pool, Operation *op, Scan *scan, GError **error);
     /* Current sizes, without a scan; NULL: they are those of the last scan. */
     bool (*space)(const PoolDef *pool, Operation *op, PoolSpace *ret, GError **error);
+    /* How full the thin pools are, without a scan and without a program: others fill them, so they
+     * are looked at every few seconds while the pool runs. `thin_pools` are copies of those of the
+     * definition; what can't be told of one stays as it is. */
+    bool (*thin_usage)(const PoolDef *pool, Operation *op, ThinPool *thin_pools, guint count,
+                       GError **error);
     /* Removes what makers that died left half made. */
     bool (*sweep)(const PoolDef *pool, Operation *op, GError **error);
 

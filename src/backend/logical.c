@@ -5,6 +5,7 @@
 #include "errors.h"
 #include "log.h"
 #include "lvm-group.h"
+#include "lvm-mapper.h"
 #include "lvm-name.h"
 #include "lvm-run.h"
 #include "lvm-use.h"
@@ -19,10 +20,6 @@
 /* An LVM volume group; volumes are its logical volumes. */
 
 #define FORMAT "LVM2_member"
-
-/* How full a thin pool is, in hundredths of a percent, when the log says so. */
-#define FULL_WARNING 8000
-#define FULL_ALARM   9500
 
 static const char *const format_names[] = {"unknown", "lvm2"};
 
@@ -362,19 +359,7 @@ static bool erase(const PoolDef *pool, Operation *op, guint flags, GError **erro
 
 /* ---- scan ---- */
 
-static void warn_when_full(const PoolDef *pool, const LvmVolume *thin)
-{
-    int fullest = MAX(thin->data_percent, thin->meta_percent);
-
-    if (fullest < FULL_WARNING)
-        return;
-    log_message(fullest < FULL_ALARM ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
-                "pool '%s': thin pool '%s' fills up: data %d %%, metadata %d %%; full, its volumes "
-                "fail: extend it with 'lvextend'",
-                pool->name, thin->name, thin->data_percent / 100, thin->meta_percent / 100);
-}
-
-static void report_thin_pools(const PoolDef *pool, const LvmGroup *group, Scan *scan)
+static void report_thin_pools(const LvmGroup *group, Scan *scan)
 {
     g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(ThinPool));
 
@@ -389,7 +374,6 @@ static void report_thin_pools(const PoolDef *pool, const LvmGroup *group, Scan *
             .meta_percent = lvm_percent_text(volume->meta_percent),
         };
         g_array_append_val(list, thin);
-        warn_when_full(pool, volume);
     }
     scan->set_thin_pools(scan, (const ThinPool *)(const void *)list->data, list->len);
     for (guint i = 0; i < list->len; i++) {
@@ -416,7 +400,7 @@ static bool scan(const PoolDef *pool, Operation *op, Scan *scan, GError **error)
     if (!group)
         return false;
     report_space(group, scan);
-    report_thin_pools(pool, group, scan);
+    report_thin_pools(group, scan);
     for (guint i = 0; i < group->volumes->len; i++) {
         const LvmVolume *volume = group->volumes->pdata[i];
         if (!lvm_volume_is_listed(volume))
@@ -425,6 +409,31 @@ static bool scan(const PoolDef *pool, Operation *op, Scan *scan, GError **error)
             return false;
         g_autoptr(VolumeDef) def = lvm_volume_describe(group, volume, pool->target_path);
         scan->add(scan, def, NULL);
+    }
+    return true;
+}
+
+/* ---- how full thin pools are ---- */
+
+/* Until volumes of it are active, a thin pool's device has the plain name. */
+static bool ask_usage(const PoolDef *pool, const char *name, ThinUsage *ret)
+{
+    g_autofree char *layer = lvm_mapper_name(group_of(pool), name, "-tpool");
+    g_autofree char *plain = lvm_mapper_name(group_of(pool), name, "");
+
+    return lvm_mapper_thin_usage(layer, ret) || lvm_mapper_thin_usage(plain, ret);
+}
+
+static bool thin_usage(const PoolDef *pool, Operation *op, ThinPool *thin_pools, guint count,
+                       GError **error)
+{
+    for (guint i = 0; i < count; i++) {
+        ThinUsage usage;
+        if (!operation_check(op, error))
+            return false;
+        if (lvm_volume_name_is_valid(thin_pools[i].name) &&
+            ask_usage(pool, thin_pools[i].name, &usage))
+            lvm_thin_usage_tell(&usage, &thin_pools[i]);
     }
     return true;
 }
@@ -478,6 +487,7 @@ const Backend backend_logical = {
     .stop = stop,
     .erase = erase,
     .scan = scan,
+    .thin_usage = thin_usage,
     .sweep = sweep,
     .volume_stat = lvm_volume_stat,
     .volume_restat = lvm_volume_restat,

@@ -104,6 +104,7 @@ static const Key keys[] = {
     {"auth_timeout", KEY_NUMBER, AT(auth_timeout), 1, 3600},
     {"read_deadline", KEY_NUMBER, AT(read_deadline), 10, 600000},
     {"stop_timeout", KEY_NUMBER, AT(stop_timeout), 0, 86400, .reloads = true},
+    {"thin_pool_interval", KEY_NUMBER, AT(thin_pool_interval), 0, 3600, .reloads = true},
 };
 
 const char **config_keys(void)
@@ -152,6 +153,7 @@ static Config defaults(ConfigSite site)
         .auth_timeout = 60,
         .read_deadline = 2000,
         .stop_timeout = 60,
+        .thin_pool_interval = 5,
     };
 }
 

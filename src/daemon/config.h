@@ -35,9 +35,10 @@ typedef struct Config {
     guint max_clients, max_anonymous_clients, max_client_requests;
     guint max_client_buffer; /* MiB */
     guint keepalive_interval, keepalive_count;
-    guint auth_timeout;  /* seconds */
-    guint read_deadline; /* milliseconds */
-    guint stop_timeout;  /* seconds */
+    guint auth_timeout;       /* seconds */
+    guint read_deadline;      /* milliseconds */
+    guint stop_timeout;       /* seconds */
+    guint thin_pool_interval; /* seconds; 0: never */
 } Config;
 
 /* What holds where nothing else is said. */

@@ -45,6 +45,7 @@ typedef struct Daemon {
     gint64 stop_at;    /* then what still runs is cancelled */
     guint quiet_ticks; /* looks in a row that found nothing running */
     gint64 busy_at;    /* when there was last a job */
+    guint fill_watch;  /* source; 0: none */
 } Daemon;
 
 static guint count_jobs(Daemon *daemon)
@@ -124,6 +125,22 @@ static void watch_idleness(Daemon *daemon)
     g_timeout_add((guint)MIN(tick, LONGEST_TICK), look_whether_idle, daemon);
 }
 
+/* ---- thin pools, which others fill ---- */
+
+static gboolean look_at_fill(void *data)
+{
+    engine_look_at_fill(((Daemon *)data)->engine);
+    return G_SOURCE_CONTINUE;
+}
+
+static void watch_fill(Daemon *daemon)
+{
+    g_clear_handle_id(&daemon->fill_watch, g_source_remove);
+    if (daemon->config.thin_pool_interval > 0)
+        daemon->fill_watch =
+            g_timeout_add_seconds(daemon->config.thin_pool_interval, look_at_fill, daemon);
+}
+
 /* ---- reloading ---- */
 
 static void apply_log_level(Daemon *daemon)
@@ -168,7 +185,9 @@ static bool reload_config(Daemon *daemon, GError **error)
     warn_of_fixed(daemon, &config);
     daemon->config.log_level = config.log_level;
     daemon->config.stop_timeout = config.stop_timeout;
+    daemon->config.thin_pool_interval = config.thin_pool_interval;
     apply_log_level(daemon);
+    watch_fill(daemon);
     return true;
 }
 
@@ -352,6 +371,7 @@ static void serve(Daemon *daemon, GError **error)
         notify_ready();
         notify_watchdog();
         watch_idleness(daemon);
+        watch_fill(daemon);
         priority_answer();
         g_main_loop_run(daemon->loop);
     }

@@ -96,6 +96,12 @@ bool call_space(const PoolView *pool, Operation *op, PoolSpace *ret, GError **er
     return !pool->backend->space || CALL_POOL(space, ret);
 }
 
+bool call_thin_usage(const PoolView *pool, Operation *op, ThinPool *thin_pools, guint count,
+                     GError **error)
+{
+    return !pool->backend->thin_usage || CALL_POOL(thin_usage, thin_pools, count);
+}
+
 bool call_sweep(const PoolView *pool, Operation *op, GError **error)
 {
     return !pool->backend->sweep || CALL_POOL(sweep);

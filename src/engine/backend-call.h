@@ -9,7 +9,7 @@
  * volume they are about, and a backend that breaks the rule "false exactly when
  * the error is set" is caught. Not to be called with a lock held.
  *
- * What a type has nothing to do for (check, build, start, stop, sweep, space)
+ * What a type has nothing to do for (check, build, start, stop, sweep, space, thin_usage)
  * succeeds when its operation is absent.
  */
 
@@ -22,6 +22,8 @@ bool call_erase(const PoolView *pool, Operation *op, guint flags, GError **error
 bool call_scan(const PoolView *pool, Operation *op, Scan *scan, GError **error);
 /* *ret is left alone by types that don't say. */
 bool call_space(const PoolView *pool, Operation *op, PoolSpace *ret, GError **error);
+bool call_thin_usage(const PoolView *pool, Operation *op, ThinPool *thin_pools, guint count,
+                     GError **error);
 bool call_sweep(const PoolView *pool, Operation *op, GError **error);
 bool call_discover(Engine *engine, const Backend *backend, const PoolSource *hint, Operation *op,
                    GPtrArray *ret_sources, GError **error);

@@ -130,6 +130,14 @@ char *engine_discover_sources(Engine *engine, const char *type, const char *spec
 char *engine_pool_capabilities(Engine *engine);
 char *engine_host_capabilities(Engine *engine);
 
+/* ---- pools: what others fill ---- */
+
+/* Has the thin pools of all running pools looked at, on workers; never waits. Call it every few
+ * seconds: what their documents say is then true without a refresh, and when one has become 80 %
+ * or 95 % full (data or metadata) the log says so, and EVENT_REFRESHED comes. Costs nothing for
+ * pools without thin pools. */
+void engine_look_at_fill(Engine *engine);
+
 /* ---- volumes ---- */
 
 /* From the snapshot alone, for the loop thread. NULL when not there: ask the call below. */

@@ -70,6 +70,7 @@ struct Pool {
     GHashTable *dirty; /* names the watch reported, waiting to be looked at */
     bool dirty_all, dirty_queued;
     guint lost_watch; /* the id of the watch that reported its end; 0: none */
+    bool measuring;   /* a look at how full its thin pools are goes on, or waits its turn */
 
     gint has_uploads; /* atomic: there may be files about uploads to it that broke off */
 };
@@ -162,6 +163,19 @@ Inventory *pool_present_list(Pool *pool);
 /* The listed definition as a value. */
 VolumeDef *pool_unpack_volume(const PoolView *view, const VolumeRecord *record);
 bool volume_not_found(const char *name, GError **error);
+
+/* ---- pool-fill.c ---- */
+
+/* What a new state has replaced; references. */
+typedef struct DefChange {
+    PoolDef *before, *after;
+} DefChange;
+
+void def_change_clear(DefChange *change);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DefChange, def_change_clear)
+
+/* Says in the log which thin pools have passed a threshold. */
+void pool_warn_of_fill(const DefChange *change);
 
 /* ---- volume-find.c ---- */
 

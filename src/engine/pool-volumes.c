@@ -310,7 +310,7 @@ static Inventory *overlay_all(Inventory *list, const Inventory *present, GHashTa
  * is in (*list is then the old one), or the pool has stopped since (*ret_stopped). Else
  * *ret_present is the list they are to be taken from. */
 static GHashTable *adopt_round(ChangeWindow *window, const ScanResult *result, Inventory **list,
-                               gint64 *taken, Inventory **ret_present, PoolDef **ret_old,
+                               gint64 *taken, Inventory **ret_present, DefChange *ret_change,
                                bool *ret_stopped)
 {
     Pool *pool = window->pool;
@@ -328,9 +328,10 @@ static GHashTable *adopt_round(ChangeWindow *window, const ScanResult *result, I
     Inventory *adopted = overlay_all(*list, pool->inventory, window->names, taken);
     *list = pool->inventory;
     pool->inventory = adopted;
-    *ret_old = adopt_state(pool, result);
+    ret_change->before = adopt_state(pool, result);
     if (taken)
         account(pool, *taken);
+    ret_change->after = pool_def_ref(pool->def);
     g_clear_pointer(&pool->problem, g_free);
     return NULL;
 }
@@ -338,7 +339,7 @@ static GHashTable *adopt_round(ChangeWindow *window, const ScanResult *result, I
 bool pool_adopt_scan(ChangeWindow *window, const ScanResult *result, GError **error)
 {
     g_autoptr(Inventory) list = inventory_ref(result->inventory);
-    g_autoptr(PoolDef) old = NULL;
+    g_auto(DefChange) change = {0};
     bool stopped = false;
     const Backend *backend = pool_backend(window->pool);
     gint64 bytes = 0, *taken = backend->flags & BACKEND_SPACE_BY_EXTENTS ? &bytes : NULL;
@@ -346,14 +347,16 @@ bool pool_adopt_scan(ChangeWindow *window, const ScanResult *result, GError **er
     for (;;) {
         g_autoptr(Inventory) present = NULL;
         g_autoptr(GHashTable) names =
-            adopt_round(window, result, &list, taken, &present, &old, &stopped);
+            adopt_round(window, result, &list, taken, &present, &change, &stopped);
         if (stopped)
             return error_set(error, ERROR_ABORTED, ORIGIN_STORAGE,
                              "the pool was stopped while it was read");
         if (!names)
-            return true;
+            break;
         list = overlay_all(g_steal_pointer(&list), present, names, taken);
     }
+    pool_warn_of_fill(&change);
+    return true;
 }
 
 /* ---- reading ---- */

@@ -483,6 +483,22 @@ void pool_def_set_thin_pools(PoolDef *def, const ThinPool *thin_pools, guint cou
     def->thin_pools = (ThinPool *)(void *)g_array_free(list, list->len == 0);
 }
 
+static void set_usage(ThinPool *thin, const ThinPool *present)
+{
+    g_free(thin->data_percent);
+    g_free(thin->meta_percent);
+    thin->data_percent = g_strdup(present->data_percent);
+    thin->meta_percent = g_strdup(present->meta_percent);
+}
+
+void pool_def_set_thin_usage(PoolDef *def, const ThinPool *thin_pools, guint count)
+{
+    for (guint i = 0; i < def->n_thin_pools; i++)
+        for (guint j = 0; j < count; j++)
+            if (g_str_equal(def->thin_pools[i].name, thin_pools[j].name))
+                set_usage(&def->thin_pools[i], &thin_pools[j]);
+}
+
 /* ---- Documents ---- */
 
 static const PoolSchema *find_schema(const XmlNode *root, const PoolSchemaList *schemas,

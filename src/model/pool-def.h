@@ -137,6 +137,10 @@ void thin_pools_free(ThinPool *thin_pools, guint count);
  * (copied). Which one was chosen stays, even when it isn't among them. */
 void pool_def_set_thin_pools(PoolDef *def, const ThinPool *thin_pools, guint count);
 
+/* The same of how full they are alone, which is state: those of `thin_pools` that the definition
+ * doesn't name are left aside. */
+void pool_def_set_thin_usage(PoolDef *def, const ThinPool *thin_pools, guint count);
+
 /* Where thin volumes go that don't say: the one that is chosen, or the only one; NULL when there
  * is none, or several to choose from. */
 const ThinPool *pool_def_thin_pool(const PoolDef *def);

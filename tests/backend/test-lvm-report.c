@@ -249,6 +249,29 @@ static void test_thin_usage(void)
         g_assert_false(lvm_thin_usage_parse(bad[i], &usage));
 }
 
+static void check_told(guint64 data_used, guint64 meta_used, const char *data, const char *meta)
+{
+    const ThinUsage usage = {data_used, 100000, meta_used, 1024};
+    ThinPool *thin = g_new0(ThinPool, 1);
+
+    thin->data_percent = g_strdup("1.00");
+    lvm_thin_usage_tell(&usage, thin);
+    g_assert_cmpstr(thin->data_percent, ==, data);
+    g_assert_cmpstr(thin->meta_percent, ==, meta);
+    thin_pools_free(thin, 1);
+}
+
+/* As lvm2 rounds: only what is empty is 0, only what is full 100. */
+static void test_thin_usage_told(void)
+{
+    check_told(0, 0, "0.00", "0.00");
+    check_told(12500, 112, "12.50", "10.94");
+    check_told(80000, 1, "80.00", "0.10");
+    check_told(1, 1, "0.01", "0.10");
+    check_told(99999, 1023, "99.99", "99.90");
+    check_told(100000, 1024, "100.00", "100.00");
+}
+
 /* A root folder whose /proc and /sys tell of volumes and their use. */
 typedef struct Root {
     char *path;
@@ -352,6 +375,7 @@ int main(int argc, char **argv)
     g_test_add_func("/lvm/percents", test_percents);
     g_test_add_func("/lvm/names", test_names);
     g_test_add_func("/lvm/thin-usage", test_thin_usage);
+    g_test_add_func("/lvm/thin-usage-told", test_thin_usage_told);
     ROOT_TEST("unused", test_unused);
     ROOT_TEST("mounted", test_mounted);
     ROOT_TEST("swap", test_swap);

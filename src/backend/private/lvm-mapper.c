@@ -2,6 +2,7 @@
 #include "lvm-mapper.h"
 
 #include "fd.h"
+#include "lvm-group.h"
 
 #include <errno.h>
 #include <linux/dm-ioctl.h>
@@ -104,6 +105,24 @@ bool lvm_mapper_thin_usage(const char *name, ThinUsage *ret)
     g_autofree char *status = read_status(name, "thin-pool");
 
     return status && lvm_thin_usage_parse(status, ret);
+}
+
+/* What isn't empty is never told as 0, what isn't full never as 100, as lvm2 does. */
+static int hundredths(guint64 used, guint64 total)
+{
+    if (used == 0 || total == 0)
+        return total == 0 ? -1 : 0;
+    if (used == total)
+        return 10000;
+    return CLAMP((int)((double)used / (double)total * 10000 + 0.5), 1, 9999);
+}
+
+void lvm_thin_usage_tell(const ThinUsage *usage, ThinPool *thin)
+{
+    g_free(thin->data_percent);
+    g_free(thin->meta_percent);
+    thin->data_percent = lvm_percent_text(hundredths(usage->data_used, usage->data_total));
+    thin->meta_percent = lvm_percent_text(hundredths(usage->meta_used, usage->meta_total));
 }
 
 /* Groups of 6, 4, 4, 4, 4, 4, 6 letters. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "pool-def.h"
+
 #include <glib.h>
 #include <stdbool.h>
 
@@ -31,3 +33,5 @@ typedef struct ThinUsage {
 bool lvm_mapper_thin_usage(const char *name, ThinUsage *ret);
 /* Reads the kernel's status line of a thin pool; for the call above and its test. */
 bool lvm_thin_usage_parse(const char *status, ThinUsage *ret);
+/* Puts it into a thin pool's description, as lvm2 words it. */
+void lvm_thin_usage_tell(const ThinUsage *usage, ThinPool *thin);

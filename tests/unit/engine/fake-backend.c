@@ -14,6 +14,8 @@ typedef struct FakeVolume {
 typedef struct FakePool {
     GHashTable *volumes; /* name → FakeVolume */
     bool up;
+    bool has_thin_pool;
+    char *data_percent, *meta_percent; /* of it */
 } FakePool;
 
 static struct {
@@ -38,6 +40,8 @@ static struct {
 static void fake_pool_free(FakePool *pool)
 {
     g_hash_table_unref(pool->volumes);
+    g_free(pool->data_percent);
+    g_free(pool->meta_percent);
     g_free(pool);
 }
 
@@ -130,6 +134,22 @@ void fake_add_volume(const char *where, const char *name, guint64 capacity)
     g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&fake.lock);
 
     put(where, name, capacity, 0);
+}
+
+static void replace(char **place, const char *text)
+{
+    g_free(*place);
+    *place = g_strdup(text);
+}
+
+void fake_set_thin_pool(const char *where, const char *data_percent, const char *meta_percent)
+{
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&fake.lock);
+    FakePool *pool = storage(where);
+
+    pool->has_thin_pool = true;
+    replace(&pool->data_percent, data_percent);
+    replace(&pool->meta_percent, meta_percent);
 }
 
 void fake_remove_volume(const char *where, const char *name)
@@ -317,12 +337,35 @@ static GArray *describe_all(const PoolDef *pool)
     return states;
 }
 
+static ThinPool thin_pool_of(const FakePool *pool)
+{
+    return (ThinPool){.name = (char *)"tp",
+                      .data_percent = pool->data_percent,
+                      .meta_percent = pool->meta_percent};
+}
+
+static bool fake_op_thin_usage(const PoolDef *pool, Operation *op, ThinPool *thin_pools,
+                               guint count, GError **error)
+{
+    if (!enter("thin_usage", op, error))
+        return false;
+    const FakePool *present = storage(where_of(pool));
+    g_assert_cmpuint(count, ==, 1);
+    replace(&thin_pools[0].data_percent, present->data_percent);
+    replace(&thin_pools[0].meta_percent, present->meta_percent);
+    return leave();
+}
+
 static bool fake_op_scan(const PoolDef *pool, Operation *op, Scan *scan, GError **error)
 {
     if (!enter("scan", op, error))
         return false;
     g_autoptr(GArray) states = describe_all(pool);
     PoolSpace space = space_of(pool);
+    if (storage(where_of(pool))->has_thin_pool) {
+        ThinPool thin = thin_pool_of(storage(where_of(pool)));
+        scan->set_thin_pools(scan, &thin, 1);
+    }
     leave();
     /* A second place to hang: everything was seen, nothing reported. */
     if (!enter("scan_seen", op, error))
@@ -503,6 +546,7 @@ static const Backend fake_logical = {
     .flags = BACKEND_NAMED_PATHS | BACKEND_SPACE_BY_EXTENTS | BACKEND_SHRINKS_ALLOCATED,
     .check = fake_check,
     .scan = fake_op_scan,
+    .thin_usage = fake_op_thin_usage,
     .volume_stat = fake_op_volume_stat,
     .volume_restat = fake_op_volume_restat,
     .volume_create = fake_op_volume_create,

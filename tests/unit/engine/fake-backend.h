@@ -40,4 +40,6 @@ void fake_add_volume(const char *where, const char *name, guint64 capacity);
 void fake_remove_volume(const char *where, const char *name);
 bool fake_has_volume(const char *where, const char *name);
 void fake_set_up(const char *where, bool up);
+/* logical: the one thin pool there is, "tp", as full as that; NULL: not known. */
+void fake_set_thin_pool(const char *where, const char *data_percent, const char *meta_percent);
 bool fake_is_up(const char *where);
