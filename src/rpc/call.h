@@ -49,6 +49,8 @@ typedef struct HandlerRow {
     HandlerDeadline deadline;
     guint filter;      /* for one that answers several procedures */
     const void *facts; /* likewise: what it says of this one */
+    guint patience;    /* seconds from the request on for which it may go on although its storage
+                          doesn't answer: it has means of its own against that */
     /* ON_WORKER_ALONE: on the loop, once the reply is on its way. */
     void (*finish)(Session *session, Call *call);
 } HandlerRow;

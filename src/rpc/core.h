@@ -43,7 +43,8 @@ void core_deliver(Core *core, Server *server);
  * Takes over a reference. */
 void core_work(Core *core, Pool *pool, WorkShare share, Call *call);
 
-/* False when a pool that the call works on doesn't answer any more. On the loop only. */
+/* False when a pool that the call works on doesn't answer any more, and the call's own patience
+ * (HandlerRow) is over. On the loop only. */
 bool core_check_answers(Core *core, Call *call, GError **error);
 
 /* The same for a call that waits for others than storage (ON_WORKER_ALONE), or that has to wait for

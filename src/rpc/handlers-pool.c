@@ -10,6 +10,9 @@ static void fill_pool(Pool *pool, RpcPool *ret)
     ret->uuid = *pool_uuid(pool);
 }
 
+/* Seconds that a stop has for storage that doesn't answer: its backend knows how to leave it. */
+#define STOP_PATIENCE 60
+
 /* ---- lists ---- */
 
 /* References to the pools of the filter that the caller may see. */
@@ -442,7 +445,8 @@ static const HandlerRow pool_rows[] = {
     {REMOTE_STORAGE_POOL_DEFINE_XML, on_define_xml, ON_CONTROL, DEADLINE_CHANGE},
     {REMOTE_STORAGE_POOL_CREATE, on_create, ON_WORKER, DEADLINE_CHANGE},
     {REMOTE_STORAGE_POOL_BUILD, on_build, ON_WORKER, DEADLINE_CHANGE},
-    {REMOTE_STORAGE_POOL_DESTROY, on_destroy, ON_CONTROL, DEADLINE_CHANGE},
+    {REMOTE_STORAGE_POOL_DESTROY, on_destroy, ON_CONTROL, DEADLINE_CHANGE,
+     .patience = STOP_PATIENCE},
     {REMOTE_STORAGE_POOL_DELETE, on_delete, ON_WORKER, DEADLINE_CHANGE},
     {REMOTE_STORAGE_POOL_UNDEFINE, on_undefine, ON_CONTROL, DEADLINE_CHANGE},
     {REMOTE_STORAGE_POOL_REFRESH, on_refresh, ON_WORKER, DEADLINE_CHANGE},
