@@ -4,7 +4,7 @@
 #include "disk-discover.h"
 #include "disk-volume.h"
 #include "errors.h"
-#include "kernel-partition.h"
+#include "mapped-partition.h"
 #include "signature.h"
 #include "source-match.h"
 
@@ -117,7 +117,19 @@ static bool drop_partitions(const Disk *disk, Operation *op, GError **error)
     g_autoptr(GArray) shown = shown_partitions(disk);
     g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(Partition));
 
-    return kernel_partitions_make_way(disk->fd, disk->device, disk->path, shown, none, op, error);
+    return kernel_partitions_make_way(disk, shown, none, op, error);
+}
+
+/* Partitions that are devices of their own hold the disk: nobody can own it beside them. */
+static bool give_up_mapped(const PoolDef *pool, bool overwrite, Operation *op, GError **error)
+{
+    autodisk Disk disk = DISK_INIT;
+
+    if (!disk_open(pool, DISK_READ, op, &disk, error))
+        return false;
+    return !disk.is_mapped ||
+           ((overwrite || check_blank(&disk, error)) && mapped_disk_check_name(&disk, error) &&
+            drop_partitions(&disk, op, error));
 }
 
 /* Everything that could be in the way is looked at before the first byte is changed. */
@@ -125,7 +137,8 @@ static bool make_empty(const PoolDef *pool, bool overwrite, Operation *op, GErro
 {
     autodisk Disk disk = DISK_INIT;
 
-    if (!disk_open(pool, DISK_OWN, op, &disk, error) ||
+    if (!give_up_mapped(pool, overwrite, op, error) ||
+        !disk_open(pool, DISK_OWN, op, &disk, error) ||
         (!overwrite && !check_blank(&disk, error)) || !drop_partitions(&disk, op, error))
         return false;
     disk_close(&disk); /* which gives up the claim that the next one needs */

@@ -65,15 +65,12 @@ static void setup(World *world, gconstpointer label)
 /* The kernel keeps a loop device's partitions beyond its file. */
 static void forget_partitions(World *world)
 {
-    g_autofree char *node = g_strdup(world->loop.path);
-    autofd int fd = open(node, O_RDONLY | O_CLOEXEC);
-    struct stat st;
+    autodisk Disk disk = DISK_INIT;
 
-    g_assert_cmpint(fstat(fd, &st), ==, 0);
-    g_autoptr(GArray) known = kernel_partitions_read(st.st_rdev);
+    g_assert_true(disk_open(world->pool, DISK_READ, NULL, &disk, NULL));
+    g_autoptr(GArray) known = kernel_partitions_read(disk.device);
     for (guint i = 0; i < known->len; i++)
-        kernel_partition_remove(fd, st.st_rdev, node,
-                                g_array_index(known, KernelPartition, i).number, NULL, NULL);
+        kernel_partition_remove(&disk, g_array_index(known, KernelPartition, i).number, NULL, NULL);
 }
 
 static void teardown(World *world, gconstpointer label)
@@ -450,8 +447,8 @@ static void test_sweep(World *world, gconstpointer label)
     g_assert_true(disk_open(world->pool, DISK_READ, world->op, &disk, &error));
     /* a clone that was being filled, and a new volume the kernel wasn't told of yet */
     Partition draft = {.number = 3, .start = 64 * MIB, .end = 68 * MIB};
-    g_assert_true(kernel_partition_add(disk.fd, &draft, &error));
-    g_assert_true(kernel_partition_remove(disk.fd, disk.device, disk.path, 2, world->op, &error));
+    g_assert_true(kernel_partition_add(&disk, &draft, world->op, &error));
+    g_assert_true(kernel_partition_remove(&disk, 2, world->op, &error));
     g_autofree char *node = disk_partition_node(&disk, 3);
     g_assert_cmpint(access(node, F_OK), ==, 0);
     disk_close(&disk);

@@ -217,7 +217,8 @@ static int open_some_partition(const Disk *disk)
 void disk_let_go(Disk *disk, Operation *op)
 {
     autofd int held = open_some_partition(disk);
-    bool has_udev = access("/run/udev/control", F_OK) == 0;
+    /* The device mapper's partitions are none of the table's reader. */
+    bool has_udev = !disk->is_mapped && access("/run/udev/control", F_OK) == 0;
     g_autoptr(Udev) udev = has_udev && held >= 0 ? udev_new() : NULL;
     g_autoptr(UdevMonitor) monitor = udev ? listen_kernel(udev) : NULL;
 

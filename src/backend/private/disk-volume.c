@@ -5,6 +5,7 @@
 #include "errors.h"
 #include "kernel-partition.h"
 #include "log.h"
+#include "mapped-partition.h"
 
 #include <errno.h>
 #include <string.h>
@@ -162,21 +163,11 @@ static void change_end(Change *change)
     g_clear_pointer(&change->before, g_array_unref);
 }
 
-static bool check_changeable(const Disk *disk, GError **error)
-{
-    if (!disk->is_mapped)
-        return true;
-    return error_set(error, ERROR_NO_SUPPORT, ORIGIN_STORAGE,
-                     "partitions of device-mapper disks can be used, but not changed: '%s'; change "
-                     "them with kpartx and refresh the pool",
-                     disk->path);
-}
-
 static bool change_begin(Change *change, const PoolDef *pool, Operation *op, GError **error)
 {
     *change = (Change){.disk = DISK_INIT, .op = op};
     if (!disk_open(pool, DISK_CHANGE, op, &change->disk, error) ||
-        !check_changeable(&change->disk, error))
+        (change->disk.is_mapped && !mapped_disk_check_name(&change->disk, error)))
         return false;
     change->table = disk_read_table(&change->disk, error);
     if (!change->table || !partition_table_mend(change->table, error) ||
@@ -192,15 +183,14 @@ static bool change_commit(Change *change, GError **error)
     Disk *disk = &change->disk;
     GArray *after = change->table->partitions;
 
-    if (!kernel_partitions_make_way(disk->fd, disk->device, disk->path, change->before, after,
-                                    change->op, error))
+    if (!kernel_partitions_make_way(disk, change->before, after, change->op, error))
         return false;
     if (!partition_table_write(change->table, error)) {
-        kernel_partitions_show(disk->fd, disk->device, change->before, NULL);
+        kernel_partitions_show(disk, change->before, NULL, NULL);
         return false;
     }
     disk_unlock(disk); /* udev looks at new nodes only when the disk isn't locked */
-    return kernel_partitions_show(disk->fd, disk->device, after, error);
+    return kernel_partitions_show(disk, after, change->op, error);
 }
 
 /* The partition of a volume that was listed before, if it still is the same one; NULL when there
@@ -372,11 +362,10 @@ static bool show_draft(const PoolDef *pool, Operation *op, const VolumeDef *spec
     g_autoptr(GArray) after = g_array_copy(change->before);
     g_array_append_val(after, *ret);
     Disk *disk = &change->disk;
-    if (!kernel_partitions_make_way(disk->fd, disk->device, disk->path, change->before, after, op,
-                                    error))
+    if (!kernel_partitions_make_way(disk, change->before, after, op, error))
         return false;
     disk_unlock(disk);
-    return kernel_partition_add(disk->fd, ret, error);
+    return kernel_partition_add(disk, ret, op, error);
 }
 
 /* The table gets what the kernel shows already, if the place is still free. */
@@ -390,12 +379,15 @@ static bool enter_draft(const PoolDef *pool, Operation *op, const Partition *dra
            partition_table_write(change.table, error);
 }
 
+/* The disk was let go: it is opened anew, for this alone. */
 static void drop_draft(const Disk *disk, guint number)
 {
+    Disk again = *disk;
     autofd int fd = open(disk->node, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     g_autoptr(GError) error = NULL;
 
-    if (fd >= 0 && !kernel_partition_remove(fd, disk->device, disk->path, number, NULL, &error))
+    again.fd = fd;
+    if (fd >= 0 && !kernel_partition_remove(&again, number, NULL, &error))
         log_warning("a clone's unfinished partition stays until the next start: %s",
                     error->message);
 }
@@ -526,7 +518,7 @@ static bool check_node(const PoolDef *pool, const VolumeDef *volume, Operation *
 
     if (!disk_open(pool, DISK_READ, op, &disk, error))
         return false;
-    if (disk.is_mapped || volume->n_extents == 0)
+    if (volume->n_extents == 0)
         return true;
     g_autoptr(GArray) known = kernel_partitions_read(disk.device);
     const KernelPartition *shown =
@@ -564,7 +556,7 @@ static bool settle(Disk *disk, const PartitionTable *table, Operation *op, GErro
     if (!partition_table_check_sound(table, error))
         return false;
     disk_unlock(disk);
-    return kernel_partitions_settle(disk->fd, disk->device, table, op, error);
+    return kernel_partitions_settle(disk, table, op, error);
 }
 
 /* A change begins with mending. */
@@ -586,8 +578,6 @@ bool disk_sweep(const PoolDef *pool, Operation *op, GError **error)
 
     if (!disk_open(pool, DISK_READ, op, &disk, error))
         return false;
-    if (disk.is_mapped)
-        return true;
     g_autoptr(PartitionTable) table = disk_read_table(&disk, error);
     if (!table)
         return false;

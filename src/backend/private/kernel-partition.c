@@ -4,6 +4,7 @@
 #include "device-use.h"
 #include "errors.h"
 #include "fd.h"
+#include "mapped-partition.h"
 
 #include <errno.h>
 #include <linux/blkpg.h>
@@ -74,6 +75,7 @@ GArray *kernel_partitions_read(dev_t disk)
         if (read_partition(folder, entry, &partition))
             g_array_append_val(partitions, partition);
     }
+    mapped_partitions_read(disk, partitions);
     g_array_sort(partitions, by_number);
     return partitions;
 }
@@ -100,33 +102,64 @@ guint64 kernel_partition_size(const Partition *partition)
     return partition->kind == PARTITION_EXTENDED ? MIN(size, EXTENDED_SHOWN) : size;
 }
 
-static bool tell(int fd, int operation, guint number, guint64 start, guint64 size)
+static bool tell(const Disk *disk, int operation, guint number, guint64 start, guint64 size)
 {
     struct blkpg_partition data = {.start = (long long)start,
                                    .length = (long long)size,
                                    .pno = (int)number};
     struct blkpg_ioctl_arg argument = {.op = operation, .datalen = sizeof data, .data = &data};
 
-    return ioctl(fd, BLKPG, &argument) == 0;
+    return ioctl(disk->fd, BLKPG, &argument) == 0;
 }
 
-bool kernel_partition_add(int fd, const Partition *partition, GError **error)
+static bool plain_add(const Disk *disk, const Partition *partition, Operation *op, GError **error)
 {
-    if (tell(fd, BLKPG_ADD_PARTITION, partition->number, partition->start,
+    if (tell(disk, BLKPG_ADD_PARTITION, partition->number, partition->start,
              kernel_partition_size(partition)))
         return true;
     return error_set_errno(error, ORIGIN_STORAGE, errno,
                            "cannot tell the kernel of the new partition %u", partition->number);
 }
 
-static bool resize(int fd, const Partition *partition, GError **error)
+static bool plain_resize(const Disk *disk, const Partition *partition, Operation *op,
+                         GError **error)
 {
-    if (tell(fd, BLKPG_RESIZE_PARTITION, partition->number, partition->start,
+    if (tell(disk, BLKPG_RESIZE_PARTITION, partition->number, partition->start,
              kernel_partition_size(partition)))
         return true;
     return error_set_errno(error, ORIGIN_STORAGE, errno,
                            "cannot tell the kernel the new size of partition %u",
                            partition->number);
+}
+
+static bool plain_remove(const Disk *disk, guint number, Operation *op, bool *ret_busy,
+                         GError **error)
+{
+    /* ENXIO: it doesn't know of it, which is what is wanted. */
+    if (tell(disk, BLKPG_DEL_PARTITION, number, 0, 0) || errno == ENXIO)
+        return true;
+    *ret_busy = errno == EBUSY;
+    return error_set_errno(error, ORIGIN_STORAGE, errno,
+                           "cannot take partition %u of '%s' out of the kernel's list", number,
+                           disk->path);
+}
+
+/* How the kernel is told. */
+typedef struct Teller {
+    bool (*add)(const Disk *disk, const Partition *partition, Operation *op, GError **error);
+    bool (*resize)(const Disk *disk, const Partition *partition, Operation *op, GError **error);
+    bool (*remove)(const Disk *disk, guint number, Operation *op, bool *ret_busy, GError **error);
+} Teller;
+
+static const Teller tellers[] = {
+    [false] = {plain_add, plain_resize, plain_remove},
+    [true] = {mapped_partition_add, mapped_partition_resize, mapped_partition_remove},
+};
+
+bool kernel_partition_add(const Disk *disk, const Partition *partition, Operation *op,
+                          GError **error)
+{
+    return tellers[disk->is_mapped].add(disk, partition, op, error);
 }
 
 /* udev and others look into every new node for a moment: that is no use, but is in the way. */
@@ -140,28 +173,29 @@ static bool in_use(const char *device, guint number, const char *use, GError **e
                      use ? use : "a program has it open");
 }
 
-static char *partition_use(dev_t disk, guint number)
+static char *partition_use(const Disk *disk, guint number)
 {
-    g_autoptr(GArray) known = kernel_partitions_read(disk);
+    g_autoptr(GArray) known = kernel_partitions_read(disk->device);
     const KernelPartition *partition = kernel_partition_find(known, number);
 
     return partition ? device_use(partition->device) : NULL;
 }
 
-bool kernel_partition_remove(int fd, dev_t disk, const char *device, guint number, Operation *op,
-                             GError **error)
+bool kernel_partition_remove(const Disk *disk, guint number, Operation *op, GError **error)
 {
     for (guint tries = 0;; tries++) {
-        /* ENXIO: it doesn't know of it, which is what is wanted. */
-        if (tell(fd, BLKPG_DEL_PARTITION, number, 0, 0) || errno == ENXIO)
+        g_autoptr(GError) failure = NULL;
+        bool busy = false;
+
+        if (tellers[disk->is_mapped].remove(disk, number, op, &busy, &failure))
             return true;
-        if (errno != EBUSY)
-            return error_set_errno(error, ORIGIN_STORAGE, errno,
-                                   "cannot take partition %u of '%s' out of the kernel's list",
-                                   number, device);
+        if (!busy) {
+            g_propagate_error(error, g_steal_pointer(&failure));
+            return false;
+        }
         g_autofree char *use = partition_use(disk, number);
         if (use || tries == PROBE_TRIES)
-            return in_use(device, number, use, error);
+            return in_use(disk->path, number, use, error);
         if (!operation_check(op, error))
             return false;
         g_usleep(PROBE_PAUSE);
@@ -177,26 +211,27 @@ static bool is_shown(const KernelPartition *shown, const Partition *partition)
             partition->kind == PARTITION_EXTENDED);
 }
 
-static bool show(int fd, GArray *known, const Partition *partition, GError **error)
+static bool show(const Disk *disk, GArray *known, const Partition *partition, Operation *op,
+                 GError **error)
 {
     const KernelPartition *shown = kernel_partition_find(known, partition->number);
 
     if (is_shown(shown, partition))
         return true;
     if (shown && shown->start == partition->start)
-        return resize(fd, partition, error);
-    return kernel_partition_add(fd, partition, error);
+        return tellers[disk->is_mapped].resize(disk, partition, op, error);
+    return kernel_partition_add(disk, partition, op, error);
 }
 
-bool kernel_partitions_show(int fd, dev_t disk, GArray *partitions, GError **error)
+bool kernel_partitions_show(const Disk *disk, GArray *partitions, Operation *op, GError **error)
 {
-    g_autoptr(GArray) known = kernel_partitions_read(disk);
+    g_autoptr(GArray) known = kernel_partitions_read(disk->device);
     bool ok = true;
 
     for (guint i = 0; i < partitions->len; i++) {
         const Partition *partition = &g_array_index(partitions, Partition, i);
         if (partition->kind != PARTITION_RESERVED)
-            ok = show(fd, known, partition, ok ? error : NULL) && ok;
+            ok = show(disk, known, partition, op, ok ? error : NULL) && ok;
     }
     return ok;
 }
@@ -247,17 +282,17 @@ static bool is_in_the_way(const KernelPartition *known, GArray *from, GArray *to
            !can_stay(before, find(to, known->number));
 }
 
-bool kernel_partitions_make_way(int fd, dev_t disk, const char *device, GArray *from, GArray *to,
-                                Operation *op, GError **error)
+bool kernel_partitions_make_way(const Disk *disk, GArray *from, GArray *to, Operation *op,
+                                GError **error)
 {
-    g_autoptr(GArray) known = kernel_partitions_read(disk);
+    g_autoptr(GArray) known = kernel_partitions_read(disk->device);
 
     for (guint i = known->len; i > 0; i--) {
         const KernelPartition *partition = &g_array_index(known, KernelPartition, i - 1);
         if (!is_in_the_way(partition, from, to))
             continue;
-        if (!kernel_partition_remove(fd, disk, device, partition->number, op, error)) {
-            kernel_partitions_show(fd, disk, from, NULL);
+        if (!kernel_partition_remove(disk, partition->number, op, error)) {
+            kernel_partitions_show(disk, from, op, NULL);
             return false;
         }
     }
@@ -285,16 +320,16 @@ static bool is_outdated(const KernelPartition *known, const PartitionTable *tabl
     return real ? real->start != known->start : is_in_free_space(known, table);
 }
 
-bool kernel_partitions_settle(int fd, dev_t disk, const PartitionTable *table, Operation *op,
+bool kernel_partitions_settle(const Disk *disk, const PartitionTable *table, Operation *op,
                               GError **error)
 {
-    g_autoptr(GArray) known = kernel_partitions_read(disk);
+    g_autoptr(GArray) known = kernel_partitions_read(disk->device);
 
     for (guint i = 0; i < known->len; i++) {
         const KernelPartition *partition = &g_array_index(known, KernelPartition, i);
         if (is_outdated(partition, table) &&
-            !kernel_partition_remove(fd, disk, table->device, partition->number, op, error))
+            !kernel_partition_remove(disk, partition->number, op, error))
             return false;
     }
-    return kernel_partitions_show(fd, disk, table->partitions, error);
+    return kernel_partitions_show(disk, table->partitions, op, error);
 }

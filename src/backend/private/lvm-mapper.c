@@ -25,7 +25,7 @@ typedef struct MapperCall {
     char data[4096];
 } MapperCall;
 
-static bool call(MapperCall *mapper, unsigned long request, const char *name)
+static bool call_flagged(MapperCall *mapper, unsigned long request, guint32 flags, const char *name)
 {
     autofd int fd = open(CONTROL, O_RDWR | O_CLOEXEC);
 
@@ -33,12 +33,17 @@ static bool call(MapperCall *mapper, unsigned long request, const char *name)
         .head = {.version = {DM_VERSION_MAJOR, 0, 0},
                  .data_size = sizeof *mapper,
                  .data_start = offsetof(MapperCall, data),
-                 .flags = DM_NOFLUSH_FLAG},
+                 .flags = DM_NOFLUSH_FLAG | flags},
     };
     if (fd < 0 || strlen(name) >= sizeof mapper->head.name)
         return false;
     memcpy(mapper->head.name, name, strlen(name) + 1);
     return ioctl(fd, request, &mapper->head) == 0;
+}
+
+static bool call(MapperCall *mapper, unsigned long request, const char *name)
+{
+    return call_flagged(mapper, request, 0, name);
 }
 
 bool lvm_mapper_exists(const char *name)
@@ -58,13 +63,14 @@ bool lvm_mapper_open_count(const char *name, guint *ret)
     return true;
 }
 
-/* The status line of a device of one target of this type; freed by the caller. */
-static char *read_status(const char *name, const char *type)
+/* Of a device of one target of this type; freed by the caller. `flags`: 0 for the status line,
+ * DM_STATUS_TABLE_FLAG for that of the table. */
+static char *read_line(const char *name, const char *type, guint32 flags)
 {
     MapperCall mapper;
     struct dm_target_spec target;
 
-    if (!call(&mapper, DM_TABLE_STATUS, name) || mapper.head.target_count != 1 ||
+    if (!call_flagged(&mapper, DM_TABLE_STATUS, flags, name) || mapper.head.target_count != 1 ||
         mapper.head.flags & DM_BUFFER_FULL_FLAG)
         return NULL;
     const char *at = (const char *)&mapper + mapper.head.data_start;
@@ -76,10 +82,23 @@ static char *read_status(const char *name, const char *type)
 
 bool lvm_mapper_thin_allocation(const char *name, guint64 *ret)
 {
-    g_autofree char *status = read_status(name, "thin");
+    g_autofree char *status = read_line(name, "thin", 0);
 
     if (!status || sscanf(status, "%" G_GUINT64_FORMAT, ret) != 1 ||
         *ret > G_MAXINT64 / SECTOR_BYTES)
+        return false;
+    *ret *= SECTOR_BYTES;
+    return true;
+}
+
+/* "<major>:<minor> <first sector>". */
+bool lvm_mapper_linear_start(const char *name, dev_t disk, guint64 *ret)
+{
+    g_autofree char *table = read_line(name, "linear", DM_STATUS_TABLE_FLAG);
+    guint number[2];
+
+    if (!table || sscanf(table, "%u:%u %" G_GUINT64_FORMAT, &number[0], &number[1], ret) != 3 ||
+        makedev(number[0], number[1]) != disk || *ret > G_MAXINT64 / SECTOR_BYTES)
         return false;
     *ret *= SECTOR_BYTES;
     return true;
@@ -102,7 +121,7 @@ bool lvm_thin_usage_parse(const char *status, ThinUsage *ret)
 
 bool lvm_mapper_thin_usage(const char *name, ThinUsage *ret)
 {
-    g_autofree char *status = read_status(name, "thin-pool");
+    g_autofree char *status = read_line(name, "thin-pool", 0);
 
     return status && lvm_thin_usage_parse(status, ret);
 }

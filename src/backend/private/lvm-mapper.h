@@ -5,6 +5,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 /*
  * What the kernel's device mapper tells of logical volumes: in microseconds,
@@ -23,6 +24,9 @@ char *lvm_mapper_uuid(const char *path);
 
 /* Bytes of its pool that a thin volume takes. */
 bool lvm_mapper_thin_allocation(const char *name, guint64 *ret);
+
+/* Where on the disk a device of one linear piece begins, in bytes; false when it isn't on it. */
+bool lvm_mapper_linear_start(const char *name, dev_t disk, guint64 *ret);
 
 /* How full a thin pool (suffix "-tpool") is. */
 typedef struct ThinUsage {
