@@ -3,7 +3,6 @@
 
 #include "command.h"
 #include "errors.h"
-#include "fd.h"
 #include "lvm-mapper.h"
 
 #include <stdio.h>
@@ -11,9 +10,8 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-#define FOLDER      "/dev/mapper/"
-#define SECTOR      512 /* the device mapper's, whatever the disk's */
-#define SYSFS_LIMIT 65536
+#define FOLDER "/dev/mapper/"
+#define SECTOR 512 /* the device mapper's, whatever the disk's */
 
 /* ---- reading ---- */
 
@@ -22,9 +20,9 @@ static char *read_line(dev_t device, const char *file)
 {
     g_autofree char *path =
         g_strdup_printf("/sys/dev/block/%u:%u/%s", major(device), minor(device), file);
-    char *text = fd_read_file_at(AT_FDCWD, path, SYSFS_LIMIT, NULL);
+    char *text = NULL;
 
-    return text ? g_strchomp(text) : NULL;
+    return g_file_get_contents(path, &text, NULL, NULL) ? g_strchomp(text) : NULL;
 }
 
 static bool read_number(dev_t device, const char *file, guint64 *ret)
