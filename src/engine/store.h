@@ -7,7 +7,7 @@
  * Definitions on disk, in libvirt's layout, so that its folders can be taken over as they are:
  *
  *   config_dir/<name>.xml            saved definition, mode 0600
- *   config_dir/.cistern-journal      new definitions whose files may not be on disk (store-journal.h)
+ *   config_dir/.cistern-journal      new definitions that may not be on disk (store-journal.h)
  *   config_dir/autostart/<name>.xml  link to the absolute path of the above: start at boot
  *   state_dir/<name>.xml             definition of a running pool
  *   state_dir/<uuid>.<…>.upload      how far an upload to a running pool has come, or came that
