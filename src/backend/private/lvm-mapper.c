@@ -1,106 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "lvm-mapper.h"
 
-#include "fd.h"
 #include "lvm-group.h"
+#include "mapper.h"
 
-#include <errno.h>
-#include <linux/dm-ioctl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#define CONTROL "/dev/mapper/control"
-
 /* Of an LVM device's UUID in the device mapper: "LVM-", the group's, the volume's. */
-#define UUID_PREFIX  "LVM-"
-#define UUID_LENGTH  32
-#define SECTOR_BYTES 512
-
-/* A call with room for the status of a single target, which for ours is one short line. */
-typedef struct MapperCall {
-    struct dm_ioctl head;
-    char data[4096];
-} MapperCall;
-
-static bool call_flagged(MapperCall *mapper, unsigned long request, guint32 flags, const char *name)
-{
-    autofd int fd = open(CONTROL, O_RDWR | O_CLOEXEC);
-
-    *mapper = (MapperCall){
-        .head = {.version = {DM_VERSION_MAJOR, 0, 0},
-                 .data_size = sizeof *mapper,
-                 .data_start = offsetof(MapperCall, data),
-                 .flags = DM_NOFLUSH_FLAG | flags},
-    };
-    if (fd < 0 || strlen(name) >= sizeof mapper->head.name)
-        return false;
-    memcpy(mapper->head.name, name, strlen(name) + 1);
-    return ioctl(fd, request, &mapper->head) == 0;
-}
-
-static bool call(MapperCall *mapper, unsigned long request, const char *name)
-{
-    return call_flagged(mapper, request, 0, name);
-}
-
-bool lvm_mapper_exists(const char *name)
-{
-    MapperCall mapper;
-
-    return call(&mapper, DM_DEV_STATUS, name);
-}
-
-bool lvm_mapper_open_count(const char *name, guint *ret)
-{
-    MapperCall mapper;
-
-    if (!call(&mapper, DM_DEV_STATUS, name))
-        return false;
-    *ret = (guint)MAX(mapper.head.open_count, 0);
-    return true;
-}
-
-/* Of a device of one target of this type; freed by the caller. `flags`: 0 for the status line,
- * DM_STATUS_TABLE_FLAG for that of the table. */
-static char *read_line(const char *name, const char *type, guint32 flags)
-{
-    MapperCall mapper;
-    struct dm_target_spec target;
-
-    if (!call_flagged(&mapper, DM_TABLE_STATUS, flags, name) || mapper.head.target_count != 1 ||
-        mapper.head.flags & DM_BUFFER_FULL_FLAG)
-        return NULL;
-    const char *at = (const char *)&mapper + mapper.head.data_start;
-    memcpy(&target, at, sizeof target);
-    if (strncmp(target.target_type, type, sizeof target.target_type) != 0)
-        return NULL;
-    return g_strdup(at + sizeof target);
-}
+#define UUID_PREFIX "LVM-"
+#define UUID_LENGTH 32
 
 bool lvm_mapper_thin_allocation(const char *name, guint64 *ret)
 {
-    g_autofree char *status = read_line(name, "thin", 0);
+    g_autofree char *status = mapper_status(name, "thin");
 
     if (!status || sscanf(status, "%" G_GUINT64_FORMAT, ret) != 1 ||
-        *ret > G_MAXINT64 / SECTOR_BYTES)
+        *ret > G_MAXINT64 / MAPPER_SECTOR)
         return false;
-    *ret *= SECTOR_BYTES;
-    return true;
-}
-
-/* "<major>:<minor> <first sector>". */
-bool lvm_mapper_linear_start(const char *name, dev_t disk, guint64 *ret)
-{
-    g_autofree char *table = read_line(name, "linear", DM_STATUS_TABLE_FLAG);
-    guint number[2];
-
-    if (!table || sscanf(table, "%u:%u %" G_GUINT64_FORMAT, &number[0], &number[1], ret) != 3 ||
-        makedev(number[0], number[1]) != disk || *ret > G_MAXINT64 / SECTOR_BYTES)
-        return false;
-    *ret *= SECTOR_BYTES;
+    *ret *= MAPPER_SECTOR;
     return true;
 }
 
@@ -121,7 +41,7 @@ bool lvm_thin_usage_parse(const char *status, ThinUsage *ret)
 
 bool lvm_mapper_thin_usage(const char *name, ThinUsage *ret)
 {
-    g_autofree char *status = read_line(name, "thin-pool", 0);
+    g_autofree char *status = mapper_status(name, "thin-pool");
 
     return status && lvm_thin_usage_parse(status, ret);
 }

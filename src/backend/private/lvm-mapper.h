@@ -5,7 +5,6 @@
 
 #include <glib.h>
 #include <stdbool.h>
-#include <sys/types.h>
 
 /*
  * What the kernel's device mapper tells of logical volumes: in microseconds,
@@ -13,20 +12,11 @@
  * no device mapper, no right to ask it, or no such device.
  */
 
-/* The device mapper has a device of this name (see lvm_mapper_name()). */
-bool lvm_mapper_exists(const char *name);
-
-/* How often the device is open, by guests and by the host. */
-bool lvm_mapper_open_count(const char *name, guint *ret);
-
 /* The LVM UUID of the volume whose node is at `path`, in lvm2's form; NULL when that's none. */
 char *lvm_mapper_uuid(const char *path);
 
 /* Bytes of its pool that a thin volume takes. */
 bool lvm_mapper_thin_allocation(const char *name, guint64 *ret);
-
-/* Where on the disk a device of one linear piece begins, in bytes; false when it isn't on it. */
-bool lvm_mapper_linear_start(const char *name, dev_t disk, guint64 *ret);
 
 /* How full a thin pool (suffix "-tpool") is. */
 typedef struct ThinUsage {

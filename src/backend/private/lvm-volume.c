@@ -8,6 +8,7 @@
 #include "lvm-mapper.h"
 #include "lvm-name.h"
 #include "lvm-run.h"
+#include "mapper.h"
 
 #include <errno.h>
 #include <linux/fs.h>
@@ -398,7 +399,7 @@ static bool is_there(const Making *making)
 {
     g_autofree char *mapped = lvm_mapper_name(group_of(making->pool), making->spec->name, "");
 
-    return lvm_mapper_exists(mapped);
+    return mapper_exists(mapped);
 }
 
 /* A command that refused has made nothing, and what has the name is somebody else's; one that was
@@ -554,7 +555,7 @@ static bool check_idle(const PoolDef *pool, const VolumeDef *volume, GError **er
     g_autofree char *mapped = lvm_mapper_name(group_of(pool), volume->name, "");
     guint count = 0;
 
-    if (!lvm_mapper_open_count(mapped, &count) || count == 0)
+    if (!mapper_open_count(mapped, &count) || count == 0)
         return true;
     return error_set(error, ERROR_BUSY, ORIGIN_STORAGE,
                      "volume '%s' is in use and can't be made smaller", volume->name);
@@ -653,7 +654,7 @@ static bool check_no_snapshots(const PoolDef *pool, const VolumeDef *volume, GEr
 {
     g_autofree char *mapped = lvm_mapper_name(group_of(pool), volume->name, "-real");
 
-    if (!lvm_mapper_exists(mapped))
+    if (!mapper_exists(mapped))
         return true;
     return error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
                      "volume '%s' has snapshots, which would be removed with it: delete them "

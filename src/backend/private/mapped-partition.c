@@ -3,7 +3,7 @@
 
 #include "command.h"
 #include "errors.h"
-#include "lvm-mapper.h"
+#include "mapper.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,6 @@
 #include <sys/sysmacros.h>
 
 #define FOLDER "/dev/mapper/"
-#define SECTOR 512 /* the device mapper's, whatever the disk's */
 
 /* ---- reading ---- */
 
@@ -29,7 +28,7 @@ static bool read_number(dev_t device, const char *file, guint64 *ret)
 {
     g_autofree char *text = read_line(device, file);
 
-    return text && g_ascii_string_to_unsigned(text, 10, 0, G_MAXINT64 / SECTOR, ret, NULL);
+    return text && g_ascii_string_to_unsigned(text, 10, 0, G_MAXINT64 / MAPPER_SECTOR, ret, NULL);
 }
 
 static bool read_holder(dev_t disk, const char *holder, dev_t *ret)
@@ -62,10 +61,10 @@ static bool read_partition(dev_t disk, const char *holder, KernelPartition *ret)
     g_autofree char *name = read_line(ret->device, "dm/name");
     ret->number = number_of(ret->device);
     if (ret->number == 0 || !name || !read_number(ret->device, "size", &size) ||
-        !lvm_mapper_linear_start(name, disk, &start))
+        !mapper_linear_start(name, disk, &start))
         return false;
     ret->start = start;
-    ret->size = size * SECTOR;
+    ret->size = size * MAPPER_SECTOR;
     return true;
 }
 
@@ -118,8 +117,8 @@ static char *uuid_of(const Disk *disk, guint number)
 static char *table_of(const Disk *disk, const Partition *partition)
 {
     return g_strdup_printf("0 %" G_GUINT64_FORMAT " linear %u:%u %" G_GUINT64_FORMAT,
-                           kernel_partition_size(partition) / SECTOR, major(disk->device),
-                           minor(disk->device), partition->start / SECTOR);
+                           kernel_partition_size(partition) / MAPPER_SECTOR, major(disk->device),
+                           minor(disk->device), partition->start / MAPPER_SECTOR);
 }
 
 /* ---- changing ---- */
@@ -176,6 +175,6 @@ bool mapped_partition_remove(const Disk *disk, guint number, Operation *op, bool
     const char *const argv[] = {"dmsetup", "remove", "--", name, NULL};
     if (run(op, argv, error))
         return true;
-    *ret_busy = lvm_mapper_open_count(name, &open_count) && open_count > 0;
+    *ret_busy = mapper_open_count(name, &open_count) && open_count > 0;
     return false;
 }
