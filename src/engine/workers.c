@@ -139,12 +139,11 @@ static bool wait_for_work(Workers *workers)
     return was_woken;
 }
 
-static void wake_thread(Workers *workers);
+static void unlock_and_wake(Workers *workers);
 
 static void run_work(Workers *workers, Work *work, Lane *lane)
 {
-    wake_thread(workers);
-    g_mutex_unlock(&workers->lock);
+    unlock_and_wake(workers);
     work->func(work->data);
     g_free(work);
     g_mutex_lock(&workers->lock);
@@ -196,28 +195,42 @@ static int start_thread(Workers *workers)
     return status;
 }
 
-/* Has a thread look for work, if there is any that may start. One at a time: when it has found
- * some, it wakes the next. */
-static void wake_thread(Workers *workers)
+/* Sees to it that a thread looks for work, if there is any that may start. One at a time: when it
+ * has found some, it sees to the next. True when that is a sleeping one, which has to be woken. */
+static bool choose_thread(Workers *workers)
 {
     if (workers->is_looking || g_queue_is_empty(&workers->ready))
-        return;
-    if (workers->idle > 0) {
-        workers->is_looking = true;
-        g_cond_signal(&workers->wake);
-        return;
-    }
+        return false;
+    if (workers->idle > 0)
+        return workers->is_looking = true;
     if (workers->threads - workers->written_off >= workers->max_threads ||
         workers->threads >= THREADS_LIMIT)
-        return;
+        return false;
     int status = start_thread(workers);
     if (status != 0) {
         /* What is queued starts when another thread is free, or with the next work. */
         log_warning("cannot start another worker thread: %s", g_strerror(status));
-        return;
+        return false;
     }
     workers->threads++;
     workers->is_looking = true;
+    return false;
+}
+
+static void wake_thread(Workers *workers)
+{
+    if (choose_thread(workers))
+        g_cond_signal(&workers->wake);
+}
+
+/* One that is woken before the lock is free would sleep again at once. */
+static void unlock_and_wake(Workers *workers)
+{
+    bool is_asleep = choose_thread(workers);
+
+    g_mutex_unlock(&workers->lock);
+    if (is_asleep)
+        g_cond_signal(&workers->wake);
 }
 
 /* ---- the rest of the interface ---- */
@@ -234,9 +247,8 @@ void workers_run(Workers *workers, gconstpointer key, WorkFunc func, void *data)
         Lane *lane = get_lane(workers, key);
         g_queue_push_tail(&lane->queue, work);
         settle_lane(workers, lane);
-        wake_thread(workers);
     }
-    g_mutex_unlock(&workers->lock);
+    unlock_and_wake(workers);
 }
 
 void workers_write_off(Workers *workers, gconstpointer key, bool hung)
