@@ -70,7 +70,7 @@ static gssize copy_by_buffer(Copy *copy, guint64 offset, guint64 size, GError **
 static bool is_beyond_kernel(int errnum)
 {
     return errnum == EXDEV || errnum == EINVAL || errnum == EOPNOTSUPP || errnum == ENOSYS ||
-           errnum == EPERM || errnum == EBADF || errnum == ETXTBSY;
+           errnum == EPERM || errnum == EACCES || errnum == EBADF || errnum == ETXTBSY;
 }
 
 /* Returns how far it came: 0 when the kernel won't do it, or -1. */

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "acting.h"
 #include "errors.h"
 #include "log.h"
 
@@ -181,9 +182,9 @@ bool draft_publish_unflushed(Draft *draft, const char *name, GError **error)
 
 static void remove_tree(int folder, const char *name, int depth)
 {
-    if (unlinkat(folder, name, 0) == 0 || (errno != EISDIR && errno != EPERM))
+    if (acting_unlink(folder, name, 0) == 0 || (errno != EISDIR && errno != EPERM))
         return;
-    int fd = fd_open_beneath(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    int fd = acting_open_beneath(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (fd < 0)
         return;
     DIR *entries = fdopendir(fd);
@@ -195,7 +196,7 @@ static void remove_tree(int folder, const char *name, int depth)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
             remove_tree(dirfd(entries), entry->d_name, depth - 1);
     closedir(entries);
-    (void)unlinkat(folder, name, AT_REMOVEDIR);
+    (void)acting_unlink(folder, name, AT_REMOVEDIR);
 }
 
 void draft_discard(Draft *draft)
@@ -215,9 +216,9 @@ bool draft_is_name(const char *name)
 /* NFS locks only what is open for writing, and nobody opens a folder for that. */
 static int open_to_lock(int folder, const char *name)
 {
-    int fd = fd_open_beneath(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+    int fd = acting_open_beneath(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
 
-    return fd >= 0 ? fd : fd_open_beneath(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+    return fd >= 0 ? fd : acting_open_beneath(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
 }
 
 bool draft_sweep_one(int folder, const char *name)

@@ -20,7 +20,7 @@
 #define RESERVE_CHUNK (G_GUINT64_CONSTANT(1) << 30) /* between two looks at the operation */
 #define ZERO_CHUNK    (G_GUINT64_CONSTANT(1) << 20)
 
-static bool set_owner(int fd, const char *path, const Permissions *permissions, GError **error)
+bool file_set_owner(int fd, const char *path, const Permissions *permissions, GError **error)
 {
     if (permissions->uid == ID_UNSET && permissions->gid == ID_UNSET)
         return true;
@@ -41,7 +41,7 @@ static bool set_label(int fd, const char *path, const char *label, GError **erro
 bool file_set_permissions(int fd, const char *path, const Permissions *permissions, GError **error)
 {
     /* The mode comes after the owner, whose change may clear bits of it. */
-    if (!set_owner(fd, path, permissions, error))
+    if (!file_set_owner(fd, path, permissions, error))
         return false;
     if (permissions->mode != MODE_UNSET && fchmod(fd, permissions->mode) < 0)
         return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot set mode of '%s' to %04o",

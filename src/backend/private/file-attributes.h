@@ -8,7 +8,10 @@
 
 /* What files and folders have beside their content. `path` is for messages only. */
 
-/* Sets owner, group, mode and label of an open file as far as they are given. */
+/* Sets owner and group of an open file as far as they are given. */
+bool file_set_owner(int fd, const char *path, const Permissions *permissions, GError **error);
+
+/* The same, and mode and label. */
 bool file_set_permissions(int fd, const char *path, const Permissions *permissions, GError **error);
 
 /* The security label, or NULL when there is none. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "folder-entry.h"
 
+#include "acting.h"
 #include "draft.h"
 #include "errors.h"
 #include "file-attributes.h"
@@ -211,12 +212,12 @@ static int open_absolute_link(const Folder *folder, const char *name)
         errno = EXDEV;
         return -1;
     }
-    return fd_open_beneath(folder->fd, target + length + 1, O_RDONLY | O_NONBLOCK, 0);
+    return acting_open_beneath(folder->fd, target + length + 1, O_RDONLY | O_NONBLOCK);
 }
 
 int entry_open_read(const Folder *folder, const char *name)
 {
-    int fd = fd_open_beneath(folder->fd, name, O_RDONLY | O_NONBLOCK, 0);
+    int fd = acting_open_beneath(folder->fd, name, O_RDONLY | O_NONBLOCK);
 
     return fd < 0 && errno == EXDEV ? open_absolute_link(folder, name) : fd;
 }
@@ -249,7 +250,7 @@ void entry_look(const Folder *folder, const char *name, gint64 now, Entry *ret)
 
 void entry_open(const Folder *folder, const char *name, gint64 now, Entry *ret)
 {
-    int fd = fd_open_beneath(folder->fd, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
+    int fd = acting_open_beneath(folder->fd, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
     Entry entry = {.name = name, .fd = fd};
 
     if (fd < 0 || read_stat(fd, "", AT_EMPTY_PATH, &entry) != 0) {
@@ -373,7 +374,7 @@ static bool describe_folder(const Folder *folder, int fd, const Entry *entry, Vo
     volume->target.format = IMAGE_FORMAT_DIR;
     if (!has_file(fd, PLOOP_DESCRIPTOR) || !has_file(fd, PLOOP_IMAGE))
         return true;
-    autofd int image = fd_open_beneath(fd, PLOOP_IMAGE, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
+    autofd int image = acting_open_beneath(fd, PLOOP_IMAGE, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
     describe_ploop(folder, image, volume);
     return false; /* its image changes without the folder's times doing so */
 }
@@ -384,7 +385,7 @@ static int open_entry(const Folder *folder, Entry *entry)
         return fd_steal(&entry->fd);
     if (entry->is_link)
         return entry_open_read(folder, entry->name);
-    return fd_open_beneath(folder->fd, entry->name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
+    return acting_open_beneath(folder->fd, entry->name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
 }
 
 /* Everything that takes opening the entry. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "folder-make.h"
 
+#include "acting.h"
 #include "errors.h"
 #include "file-attributes.h"
 
@@ -159,6 +160,7 @@ static bool publish(const Making *making, Draft *draft, GError **error)
     return false;
 }
 
+/* The owner comes first, lest all is filled in vain; again at the end, with the rest. */
 static bool make_draft(Making *making, Draft *draft, GError **error)
 {
     bool is_folder = making->spec->target.format == IMAGE_FORMAT_DIR;
@@ -166,15 +168,44 @@ static bool make_draft(Making *making, Draft *draft, GError **error)
                         : draft_create(making->folder->fd, MODE_DEFAULT, draft, error);
 
     making->fd = draft->fd;
-    return ok && set_nocow(making, error) && making->fill(making, error) &&
-           set_permissions(making, error);
+    return ok && set_nocow(making, error) &&
+           file_set_owner(making->fd, making->path, &making->spec->target.permissions, error) &&
+           making->fill(making, error) && set_permissions(making, error);
+}
+
+static bool make_once(Making *making, VolumeState *ret, GError **error)
+{
+    const Permissions *owner = &making->spec->target.permissions;
+    autoacting Acting acting = {false};
+    autodraft Draft draft = DRAFT_INIT;
+    g_auto(VolumeState) state = {0};
+
+    if (making->as_owner)
+        acting_begin(owner->uid, owner->gid, &acting);
+    if (!make_draft(making, &draft, error) || !describe_draft(making, &draft, &state, error) ||
+        !operation_check(making->op, error) || !publish(making, &draft, error))
+        return false;
+    *ret = state;
+    state = (VolumeState){0};
+    return true;
+}
+
+static bool make(Making *making, VolumeState *ret, GError **error)
+{
+    g_autoptr(GError) refusal = NULL;
+
+    if (make_once(making, ret, &refusal))
+        return true;
+    making->as_owner = acting_may_help(error_errno(refusal), making->spec->target.permissions.uid);
+    if (making->as_owner)
+        return make_once(making, ret, error);
+    g_propagate_error(error, g_steal_pointer(&refusal));
+    return false;
 }
 
 bool folder_make(Making *making, VolumeState *ret, GError **error)
 {
     autofolder Folder folder = {.fd = -1};
-    autodraft Draft draft = DRAFT_INIT;
-    g_auto(VolumeState) state = {0};
 
     if (!folder_check_spec(making, error) || !entry_name_check(making->spec->name, error) ||
         !folder_open(making->pool, &folder, error))
@@ -182,11 +213,5 @@ bool folder_make(Making *making, VolumeState *ret, GError **error)
     g_autofree char *path = folder_entry_path(&folder, making->spec->name);
     making->folder = &folder;
     making->path = path;
-    if (!check_is_new(making, error) || !make_draft(making, &draft, error) ||
-        !describe_draft(making, &draft, &state, error) || !operation_check(making->op, error) ||
-        !publish(making, &draft, error))
-        return false;
-    *ret = state;
-    state = (VolumeState){0};
-    return true;
+    return check_is_new(making, error) && make(making, ret, error);
 }

@@ -22,6 +22,7 @@ struct Making {
     const Folder *folder;
     const char *path; /* of the finished volume */
     int fd;           /* the draft */
+    bool as_owner;    /* what only the volume's owner may do is done as that one */
 };
 
 /* Refuses what a new volume of this format can't have; a backing store too if it is no clone.
@@ -35,6 +36,7 @@ FillFunc folder_filler(int format);
  */
 const char *folder_preallocation(const VolumeDef *spec, guint flags);
 
-/* Makes the volume as a draft, fills it, and publishes it with owner, mode and label.
- * Errors: ERROR_OPERATION_INVALID "volume target path 'P' already exists". */
+/* Makes the volume as a draft, fills it, and publishes it with owner, mode and label. Where root
+ * may not do that (NFS with root_squash) it is done once more, as the owner that the volume shall
+ * have. Errors: ERROR_OPERATION_INVALID "volume target path 'P' already exists". */
 bool folder_make(Making *making, VolumeState *ret, GError **error);

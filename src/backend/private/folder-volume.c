@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "folder.h"
 
+#include "acting.h"
 #include "content-wipe.h"
 #include "errors.h"
 #include "file-attributes.h"
@@ -39,7 +40,7 @@ static bool is_foreign(mode_t mode)
  * reading only, and inside the folder. A device is claimed for writing: EBUSY while this host
  * itself uses it. */
 static int open_content(const Folder *folder, const char *name, VolumeAccess access,
-                        struct stat *ret)
+                        struct stat *ret, Acting *ret_acting)
 {
     struct stat st = {0};
 
@@ -48,10 +49,10 @@ static int open_content(const Folder *folder, const char *name, VolumeAccess acc
         return -1;
     }
     int claim = S_ISBLK(st.st_mode) ? O_EXCL : 0;
-    autofd int fd =
-        access == VOLUME_READ
-            ? entry_open_read(folder, name)
-            : fd_open_beneath(folder->fd, name, O_RDWR | O_NONBLOCK | O_NOFOLLOW | claim, 0);
+    autofd int fd = access == VOLUME_READ
+                        ? entry_open_read(folder, name)
+                        : acting_open_kept(folder->fd, name,
+                                           O_RDWR | O_NONBLOCK | O_NOFOLLOW | claim, ret_acting);
     if (fd < 0 || fstat(fd, &st) < 0)
         return -1;
     if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
@@ -69,6 +70,7 @@ typedef struct Content {
     int fd;
     struct stat stat;
     Operation *op;
+    Acting acting; /* for its owner, where nobody else may write */
 } Content;
 
 #define autocontent  __attribute__((cleanup(content_close)))
@@ -79,6 +81,7 @@ static void content_close(Content *content)
     fd_close(&content->fd);
     folder_close(&content->folder);
     g_free(content->path);
+    acting_end(&content->acting);
 }
 
 static bool content_open(const PoolDef *pool, const VolumeDef *volume, VolumeAccess access,
@@ -88,7 +91,7 @@ static bool content_open(const PoolDef *pool, const VolumeDef *volume, VolumeAcc
         return false;
     ret->op = op;
     ret->path = folder_entry_path(&ret->folder, volume->name);
-    ret->fd = open_content(&ret->folder, volume->name, access, &ret->stat);
+    ret->fd = open_content(&ret->folder, volume->name, access, &ret->stat, &ret->acting);
     return ret->fd >= 0 || open_failed(ret->path, errno, error);
 }
 
@@ -222,7 +225,7 @@ static bool remove_ploop(const Folder *folder, const char *name, GError **error)
 
 static bool remove_entry(const Folder *folder, const char *name, bool is_folder, GError **error)
 {
-    if (unlinkat(folder->fd, name, is_folder ? AT_REMOVEDIR : 0) == 0 || errno == ENOENT)
+    if (acting_unlink(folder->fd, name, is_folder ? AT_REMOVEDIR : 0) == 0 || errno == ENOENT)
         return true;
     g_autofree char *path = folder_entry_path(folder, name);
     return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot %s '%s'",
