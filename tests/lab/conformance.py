@@ -626,15 +626,38 @@ class Change:
     def set_up(self, world):
         enter(world, self.state)
         self.prepare(world)
-        return world.observe()
+        return world.observe(refresh=False)
 
-    def plain(self, world):
-        """Runs it undisturbed: (state after, seconds, command lines)."""
-        self.set_up(world)
+
+class Trials:
+    """A change that is tried again and again: the state it starts from, what it does undisturbed,
+    the state that the last try has left."""
+
+    def __init__(self, world, change):
+        self.world = world
+        self.change = change
+        self.before = change.set_up(world)
         world.tools.plan()
-        duration = seconds(lambda: self.act(world))
-        calls = world.tools.calls()
-        return world.observe(), duration, calls
+        self.duration = seconds(lambda: change.act(world))
+        self.calls = world.tools.calls()
+        self.after = self.seen = world.observe()
+
+    def again(self):
+        """Where the last try has changed nothing, the next one starts from there. Half a build may
+        look like none."""
+        if self.change.repeatable or self.seen != self.before:
+            self.before = self.change.set_up(self.world)
+
+    def look(self):
+        self.seen = self.world.observe()
+        return self.seen
+
+
+def trials_of(world, change):
+    """What it does undisturbed is found out once for the cases that follow each other."""
+    if not (world.trials and world.trials.change is change):
+        world.trials = Trials(world, change)
+    return world.trials
 
 
 def with_volume(world):
@@ -671,9 +694,10 @@ CHANGES = (
 
 def program_fails(world, change):
     """Each program that the change runs fails once."""
-    after, _, calls = change.plain(world)
-    for number, line in enumerate(calls, 1):
-        before = change.set_up(world)
+    trials = trials_of(world, change)
+    count = len(trials.calls)
+    for number, line in enumerate(trials.calls, 1):
+        trials.again()
         world.tools.plan("fail", number)
         error = None
         try:
@@ -681,16 +705,32 @@ def program_fails(world, change):
         except libvirt.libvirtError as problem:
             error = problem
         world.tools.plan()
-        seen = world.observe()
-        expected = before if error else after
-        expect(seen == expected, f"program {number} of {len(calls)} failed ({line}); said: "
-                                 f"{error or 'done'}; {seen} instead of {expected}")
-    return f"{len(calls)} programs: {', '.join(line.split()[0] for line in calls)}"
+        expected = trials.before if error else trials.after
+        expect(trials.look() == expected, f"program {number} of {count} failed ({line}); said: "
+                                          f"{error or 'done'}; {trials.seen} instead of {expected}")
+    return f"{count} programs: {', '.join(line.split()[0] for line in trials.calls)}"
 
 
-def killed_once(world, change, how, after, disturb):
+def repeat_if_half(trials, how):
+    """What was half done is done when it is done again."""
+    world, change = trials.world, trials.change
+    try:
+        if trials.look() in (trials.before, trials.after):
+            return
+    except AssertionError:
+        pass
+    if change.name == "build" and world.can("overwrite"):
+        world.pool.build(OVERWRITE)
+    else:
+        change.act(world)
+    expect(trials.look() == trials.after,
+           f"killed {how}, then repeated: {trials.seen} instead of {trials.after}")
+
+
+def killed_once(trials, how, disturb):
     """One kill, brought about by disturb(), and the judgement of the daemon that follows."""
-    before = change.set_up(world)
+    world, change = trials.world, trials.change
+    trials.again()
     disturb()
     try:
         change.act(world)
@@ -702,42 +742,56 @@ def killed_once(world, change, how, after, disturb):
     except Exception:  # pylint: disable=broad-except
         world.daemon.kill()  # the moment came too late
     world.restart()
-    if change.repeatable:
-        try:
-            seen = world.observe()
-        except AssertionError:
-            seen = None
-        if seen not in (before, after):
-            repeat = (lambda: world.pool.build(OVERWRITE)) \
-                if change.name == "build" and world.can("overwrite") else \
-                (lambda: change.act(world))
-            repeat()
-            seen = world.observe()
-            expect(seen == after, f"killed {how}, then repeated: {seen} instead of {after}")
-        return
-    seen = world.observe()
-    expect(seen in ((after,) if acknowledged else (before, after)),
-           f"killed {how}{', after it said done' if acknowledged else ''}: {seen}; "
-           f"before: {before}; after: {after}")
+    if acknowledged:
+        expect(trials.look() == trials.after,
+               f"killed {how}, after it said done: {trials.seen} instead of {trials.after}")
+    elif change.repeatable:
+        repeat_if_half(trials, how)
+    else:
+        expect(trials.look() in (trials.before, trials.after),
+               f"killed {how}: {trials.seen}; before: {trials.before}; after: {trials.after}")
+
+
+def kills_by_program(trials):
+    """[(how, what brings it about)] around the programs that change something. A program that only
+    reads leaves what the one before it has left, and so does the time before a later one."""
+    world, found = trials.world, []
+    for number, line in enumerate(trials.calls, 1):
+        if line.startswith(world.storage.readers):
+            continue
+        for moment in ("during", "after") if found else ("before", "during", "after"):
+            found.append((f"{moment} program {number} ({line})",
+                          lambda moment=moment, number=number: world.tools.plan(
+                              moment, number, world.daemon.process.pid)))
+    return found
+
+
+def kills_by_clock(trials):
+    def set_clock(part):
+        timer = threading.Timer(part * trials.duration, trials.world.daemon.process.kill)
+        timer.daemon = True
+        timer.start()
+
+    return [(f"after {part:.1f} of {trials.duration:.2f} s", lambda part=part: set_clock(part))
+            for part in (PARTS if not trials.calls else PARTS[1::2])]
+
+
+def spread(kills, most):
+    """At most that many of them, evenly, the last one always; the first, before anything has
+    happened, is the first to go."""
+    if most is None or len(kills) <= most:
+        return kills
+    return [kills[number * (len(kills) - 1) // most] for number in range(1, most + 1)]
 
 
 def daemon_killed(world, change):
     """The daemon is killed before, during and after each program, and by the clock."""
-    after, duration, calls = change.plain(world)
-    runs = 0
-    for number, line in enumerate(calls, 1):
-        # Before a later one is after the one before it.
-        for moment in ("before", "during", "after") if number == 1 else ("during", "after"):
-            killed_once(world, change, f"{moment} program {number} ({line})", after,
-                        lambda number=number, moment=moment: world.tools.plan(
-                            moment, number, world.daemon.process.pid))
-            runs += 1
-    for part in PARTS if not calls else PARTS[1::2]:
-        timer = threading.Timer(part * duration, lambda: world.daemon.process.kill())
-        killed_once(world, change, f"after {part:.1f} of {duration:.2f} s", after, timer.start)
-        timer.join()
-        runs += 1
-    return f"killed {runs} times; undisturbed {duration:.2f} s"
+    trials = trials_of(world, change)
+    kills = kills_by_program(trials) + kills_by_clock(trials)
+    chosen = spread(kills, world.storage.kills)
+    for how, disturb in chosen:
+        killed_once(trials, how, disturb)
+    return f"killed {len(chosen)} times of {len(kills)}; undisturbed {trials.duration:.2f} s"
 
 
 # ---- running them ----

@@ -36,6 +36,11 @@ class Storage:
     refusals = {}
     # Names of the programs that the daemon runs for this type: their n-th call is made to fail.
     tools = ()
+    # How the command lines of those begin that only read: nothing comes of it when the daemon is
+    # killed around one.
+    readers = ()
+    # How often the daemon is killed in each changing call at most, where each time is dear.
+    kills = None
 
     capacity = 8 * MIB  # of an ordinary volume, bytes
     rounding = 1  # sizes are rounded up to a multiple of this at most
@@ -90,6 +95,12 @@ class Storage:
         """name → size in bytes of each volume there is, by the storage's own tools. Asked only
         while the pool is up. Anything half made must be in it, foreign content must not."""
         raise NotImplementedError
+
+    def look(self, active):
+        """(is_up(), volumes() of a pool that is active, is_built() if it can be), for a type whose
+        tools tell them all at once."""
+        built = self.is_built() if "build" in self.abilities else None
+        return self.is_up(), self.volumes() if active else {}, built
 
     def path(self, name):
         """Where a volume's bytes can be read and written."""

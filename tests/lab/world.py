@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The daemon under test, its one pool, and the programs it runs, as the cases see them."""
 
+import json
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ from tap import expect, wait_until
 
 NAME = "lab"
 UUID = "5ca1ab1e-0000-4000-8000-00000000001a"
+START_PATIENCE = 4  # seconds; the daemon's own is a little longer
 CODE_NO_POOL = libvirt.VIR_ERR_NO_STORAGE_POOL
 
 libvirt.registerErrorHandler(lambda context, error: None, None)
@@ -99,6 +101,7 @@ class World:
         self.storage = storage
         self.build = build
         self.healthy = True  # the last case left a state that the next may start from
+        self.trials = None  # of conformance.py: what the last case has tried
         self.tools = Tools(os.path.join(storage.scratch, "tools"),
                            os.path.join(build, "tests/lab/lab-tool"), storage.tools)
         self.daemon = Daemon(os.path.join(build, "src/daemon/cisternd"),
@@ -111,8 +114,7 @@ class World:
         """The daemon ends, however it may, and a new one is asked from now on."""
         self.disconnect()
         self.tools.plan()
-        self.daemon.restart()
-        self.connection = libvirt.open(self.daemon.uri)
+        self.begin(self.daemon.restart)
 
     def reboot(self):
         """As after a start of the host: what is not started by itself is down."""
@@ -121,8 +123,16 @@ class World:
         for folder, _, names in os.walk(os.path.join(self.daemon.root, "run")):
             if "autostarted" in names:  # the mark of this boot
                 os.unlink(os.path.join(folder, "autostarted"))
-        self.daemon.start()
+        self.begin(self.daemon.start)
+
+    def begin(self, start):
+        """A daemon that has waited for slow storage for some seconds answers, and goes on with its
+        pools meanwhile."""
+        duration = seconds(start)
         self.connection = libvirt.open(self.daemon.uri)
+        if duration > START_PATIENCE:
+            wait_until(lambda: not json.loads(self.cistern("job-list", "-o", "json")), 120,
+                       "the end of what the daemon has begun with")
 
     def disconnect(self):
         try:
@@ -130,12 +140,19 @@ class World:
         except libvirt.libvirtError:
             pass
 
+    def cistern_argv(self, *arguments):
+        return [os.path.join(self.build, "src/cli/cistern"), "-q", "-c",
+                f"cistern+unix:///system?socket={self.daemon.socket}", *arguments]
+
     def cistern(self, *arguments):
         """cistern's own command line; its stdout."""
-        return subprocess.run(
-            [os.path.join(self.build, "src/cli/cistern"), "-q", "-c",
-             f"cistern+unix:///system?socket={self.daemon.socket}", *arguments],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(self.cistern_argv(*arguments), stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, check=True).stdout
+
+    def cistern_beside(self, *arguments, stdout):
+        """The same, going on; its process."""
+        return subprocess.Popen(self.cistern_argv(*arguments), stdin=subprocess.DEVNULL,
+                                stdout=stdout)
 
     def virsh(self, *arguments, check=True):
         """Stock virsh; what it prints, its errors too."""
@@ -190,6 +207,7 @@ class World:
 
     def rebuild(self):
         """After a case failed: everything from nothing."""
+        self.trials = None
         self.daemon.kill()
         self.restart()
         if self.is_defined():
@@ -228,18 +246,18 @@ class World:
 
     # ---- what all hold against each other ----
 
-    def observe(self):
-        """The storage's state by its own tools, which the daemon's answers must agree with."""
-        up = self.storage.is_up()
+    def observe(self, refresh=True):
+        """The storage's state by its own tools, which the daemon's answers must agree with; without
+        a refresh too, where the daemon alone has changed something."""
         active = bool(self.is_defined() and self.pool.isActive())
+        up, volumes, built = self.storage.look(active)
         expect(up is None or up == active,
                f"active according to cistern: {active}, up by its own tools: {up}")
-        volumes = self.storage.volumes() if active else {}
         if active:
-            self.pool.refresh(0)
+            if refresh:
+                self.pool.refresh(0)
             listed = {volume.name(): volume.info()[1] for volume in self.pool.listAllVolumes()}
             expect(listed == volumes, f"listed: {listed}, there: {volumes}")
-        built = self.storage.is_built() if self.can("build") else None
         return {"active": active, "volumes": volumes, "built": built}
 
 
