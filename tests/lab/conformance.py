@@ -745,7 +745,7 @@ def killed_once(trials, how, disturb):
     if acknowledged:
         expect(trials.look() == trials.after,
                f"killed {how}, after it said done: {trials.seen} instead of {trials.after}")
-    elif change.repeatable:
+    elif change.repeatable or change.name in world.storage.halves:
         repeat_if_half(trials, how)
     else:
         expect(trials.look() in (trials.before, trials.after),

@@ -41,6 +41,9 @@ class Storage:
     readers = ()
     # How often the daemon is killed in each changing call at most, where each time is dear.
     kills = None
+    # Names of changes, beside build and erase, that a kill may leave half done as long as the same
+    # call, repeated, succeeds.
+    halves = ()
 
     capacity = 8 * MIB  # of an ordinary volume, bytes
     rounding = 1  # sizes are rounded up to a multiple of this at most
