@@ -6,9 +6,13 @@
 #include <errno.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define UNSET ((guint32)-1)
+
+/* For whom this thread acts; UNSET: for nobody. */
+static __thread guint32 acting_uid = UNSET, acting_gid = UNSET;
 
 bool acting_may_help(int errnum, guint32 uid)
 {
@@ -20,6 +24,8 @@ void acting_begin(guint32 uid, guint32 gid, Acting *ret)
     if (gid != UNSET)
         (void)setfsgid(gid);
     (void)setfsuid(uid); /* takes the rights of root from the thread too */
+    acting_uid = uid;
+    acting_gid = gid;
     *ret = (Acting){.active = true};
 }
 
@@ -30,9 +36,21 @@ void acting_end(Acting *acting)
     if (acting->active) {
         (void)setfsuid(geteuid());
         (void)setfsgid(getegid());
+        acting_uid = acting_gid = UNSET;
     }
     acting->active = false;
     errno = saved;
+}
+
+bool acting_become(void)
+{
+    guint32 gid = acting_gid == UNSET ? getegid() : acting_gid;
+
+    if (acting_uid == UNSET)
+        return true;
+    /* Not the C library's, which has all threads follow. */
+    return syscall(SYS_setgroups, 0, NULL) == 0 && syscall(SYS_setresgid, gid, gid, gid) == 0 &&
+           syscall(SYS_setresuid, acting_uid, acting_uid, acting_uid) == 0;
 }
 
 /* Begins to act for the owner of an entry on which something failed with this errno. False when

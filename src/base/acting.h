@@ -10,8 +10,8 @@
  * thread, and no other, touches files as that user. What it has opened
  * meanwhile stays open, with that user's rights, for any thread.
  *
- * Nothing that starts threads may run meanwhile: they would act likewise, for
- * ever. Programs that are run don't act for anybody.
+ * Programs that it runs are run as that user. Nothing that starts threads may
+ * run meanwhile: they would act likewise, for ever.
  */
 typedef struct Acting {
     bool active;
@@ -28,6 +28,10 @@ void acting_begin(guint32 uid, guint32 gid, Acting *ret);
 
 /* Harmless when nothing was begun. Keeps errno. */
 void acting_end(Acting *acting);
+
+/* For command.c, between fork and exec: the process is the user's for good, if the thread acts for
+ * one. */
+bool acting_become(void);
 
 /* fd_open_beneath() of something that exists; as its owner where that helps. */
 int acting_open_beneath(int folder, const char *name, int flags);

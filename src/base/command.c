@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "acting.h"
 #include "errors.h"
 #include "fd.h"
 #include "log.h"
@@ -67,6 +68,8 @@ static _Noreturn void become(const char *path, const Command *command, char **en
     sigset_t none;
 
     setpgid(0, 0);
+    if (!acting_become())
+        _exit(STATUS_EXEC_FAILED);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

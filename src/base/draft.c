@@ -3,22 +3,55 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "acting.h"
 #include "errors.h"
 #include "log.h"
 
+#define LOCKED_BYTE      (G_GINT64_CONSTANT(1) << 62)
 #define FOLDER_DEPTH_MAX 16 /* a draft folder is shallow; deeper is not ours */
+
+static const guint32 locked_by_byte[] = {NFS_SUPER_MAGIC, CIFS_SUPER_MAGIC, SMB2_SUPER_MAGIC,
+                                         FUSE_SUPER_MAGIC};
 
 static void choose_name(Draft *draft)
 {
     g_snprintf(draft->name, sizeof draft->name, DRAFT_PREFIX "%08x%08x", g_random_int(),
                g_random_int());
+}
+
+/* Network file systems make flock() a lock of the whole content, which keeps qemu-img off the image
+ * that it is to make. */
+static bool is_locked_by_byte(int fd)
+{
+    struct stat st;
+    struct statfs fs;
+
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || fstatfs(fd, &fs) < 0)
+        return false;
+    for (guint i = 0; i < G_N_ELEMENTS(locked_by_byte); i++)
+        if ((guint32)fs.f_type == locked_by_byte[i])
+            return true;
+    return false;
+}
+
+/* That byte lies far behind any end, and nothing else asks for it. */
+static bool lock_draft(int fd)
+{
+    struct flock byte = {.l_type = F_WRLCK,
+                         .l_whence = SEEK_SET,
+                         .l_start = LOCKED_BYTE,
+                         .l_len = 1};
+
+    return is_locked_by_byte(fd) ? fcntl(fd, F_OFD_SETLK, &byte) == 0
+                                 : flock(fd, LOCK_EX | LOCK_NB) == 0;
 }
 
 /* Makes and locks one file. Between the two a sweeper may have taken it for a dead one: then it is
@@ -30,7 +63,7 @@ static int make_locked(int folder, const char *name, int flags, mode_t mode)
 
     if (fd < 0)
         return -1;
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &st) < 0) {
+    if (!lock_draft(fd) || fstat(fd, &st) < 0) {
         int saved = errno;
         unlinkat(folder, name, flags & O_DIRECTORY ? AT_REMOVEDIR : 0);
         errno = saved == EWOULDBLOCK ? EAGAIN : saved;
@@ -226,7 +259,7 @@ bool draft_sweep_one(int folder, const char *name)
     if (!draft_is_name(name))
         return false;
     autofd int fd = open_to_lock(folder, name);
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+    if (fd < 0 || !lock_draft(fd))
         return false;
     remove_tree(folder, name, FOLDER_DEPTH_MAX);
     log_debug("removed '%s', left half made by a process that died", name);

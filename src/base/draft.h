@@ -5,7 +5,7 @@
 
 /*
  * A draft is a file that is being made. It lives in its final folder under a
- * reserved name, locked (flock) by its maker, and takes its real name in one
+ * reserved name, locked by its maker, and takes its real name in one
  * atomic step when it is whole. A draft whose lock nobody holds was left by a
  * process that died; draft_sweep() removes it.
  */

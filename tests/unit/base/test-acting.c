@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include "acting.h"
+#include "command.h"
 #include "folder-fixture.h"
 
-#define OWNER    4711
-#define STRANGER 4712
-#define UNSET    ((guint32)-1)
+#define ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define OWNER     4711
+#define STRANGER  4712
+#define UNSET     ((guint32)-1)
 
 /* Only root can act for others. */
 static bool skip(void)
@@ -110,6 +112,26 @@ static void test_this_thread_only(Folder *folder, gconstpointer data)
     g_assert_cmpint(acting_unlink(folder->fd, "file", 0), ==, 0);
 }
 
+/* What is run meanwhile is the user's. */
+static void test_programs(Folder *folder, gconstpointer data)
+{
+    g_autoptr(Operation) op = operation_new(OPERATION_NO_DEADLINE);
+    const Command command = {.argv = ARGV("id", "-u")}, groups = {.argv = ARGV("id", "-G")};
+    g_auto(CommandResult) result = {0}, of_groups = {0}, after = {0};
+    Acting acting = {false};
+
+    if (skip())
+        return;
+    acting_begin(OWNER, OWNER, &acting);
+    g_assert_true(command_run_ok(op, &command, &result, NULL));
+    g_assert_true(command_run_ok(op, &groups, &of_groups, NULL));
+    acting_end(&acting);
+    g_assert_cmpstr(result.output, ==, "4711\n");
+    g_assert_cmpstr(of_groups.output, ==, "4711\n");
+    g_assert_true(command_run_ok(op, &command, &after, NULL));
+    g_assert_cmpstr(after.output, ==, "0\n");
+}
+
 static void test_may_help(void)
 {
     bool root = geteuid() == 0;
@@ -139,6 +161,7 @@ int main(int argc, char **argv)
     ACTING_TEST("/acting/rights", test_rights);
     ACTING_TEST("/acting/makes-as-owner", test_makes_as_owner);
     ACTING_TEST("/acting/this-thread-only", test_this_thread_only);
+    ACTING_TEST("/acting/programs", test_programs);
     ACTING_TEST("/acting/errno", test_open_keeps_errno);
     return g_test_run();
 }
