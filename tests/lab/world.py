@@ -110,11 +110,12 @@ class World:
 
     # ---- the daemon ----
 
-    def restart(self):
-        """The daemon ends, however it may, and a new one is asked from now on."""
+    def restart(self, patient=True):
+        """The daemon ends, however it may, and a new one is asked from now on. Not patient: at
+        once, whatever it still waits for."""
         self.disconnect()
         self.tools.plan()
-        self.begin(self.daemon.restart)
+        self.begin(self.daemon.restart, patient)
 
     def reboot(self):
         """As after a start of the host: what is not started by itself is down."""
@@ -125,12 +126,12 @@ class World:
                 os.unlink(os.path.join(folder, "autostarted"))
         self.begin(self.daemon.start)
 
-    def begin(self, start):
+    def begin(self, start, patient=True):
         """A daemon that has waited for slow storage for some seconds answers, and goes on with its
         pools meanwhile."""
         duration = seconds(start)
         self.connection = libvirt.open(self.daemon.uri)
-        if duration > START_PATIENCE:
+        if patient and duration > START_PATIENCE:
             wait_until(lambda: not json.loads(self.cistern("job-list", "-o", "json")), 120,
                        "the end of what the daemon has begun with")
 
