@@ -212,6 +212,41 @@ static void test_full(gconstpointer name)
     g_assert_cmpuint(count_listed(again), ==, count);
 }
 
+/* ---- gpt ---- */
+
+static void assert_name(const Image *image, guint number, const char *name)
+{
+    gunichar2 found[PARTITION_NAME_CHARACTERS + 1] = {0};
+    const guint64 at = 1024 + (number - 1) * 128 + 56; /* UEFI 2.10, table 5.6 */
+
+    g_assert_cmpint(fd_read_at(image->fd, found, PARTITION_NAME_CHARACTERS * 2, at), >, 0);
+    g_autofree char *text = g_utf16_to_utf8(found, -1, NULL, NULL, NULL);
+    g_assert_cmpstr(text, ==, name);
+}
+
+/* It stays with the partition when that is resized. */
+static void test_name(void)
+{
+    static const char longest[] = "ééééééééééééééééééééééééééééééééééé1";
+    autoimage Image image = {.fd = -1};
+    GError *error = NULL;
+
+    image_open(&image, "gpt", 64 * MIB);
+    format(&image);
+    g_autoptr(PartitionTable) table = read_table(&image);
+    Partition wanted = {.number = 1, .start = MIB, .end = 2 * MIB};
+    g_strlcpy(wanted.name, longest, sizeof wanted.name);
+    partition_table_add(table, &wanted, &error);
+    g_assert_no_error(error);
+    add(table, PARTITION_PLAIN, CONTENT_NONE, MIB);
+    write_table(table);
+    g_autoptr(PartitionTable) again = read_table(&image);
+    g_assert_true(partition_table_remove(again, 2, &error));
+    g_assert_true(partition_table_resize(again, 1, 4 * MIB, &error));
+    write_table(again);
+    assert_name(&image, 1, longest);
+}
+
 /* ---- dos ---- */
 
 static void test_logical(void)
@@ -528,6 +563,7 @@ int main(int argc, char **argv)
     g_test_add_data_func("/partition-table/content/dos", "dos", test_content);
     g_test_add_data_func("/partition-table/full/gpt", "gpt", test_full);
     g_test_add_data_func("/partition-table/full/dos", "dos", test_full);
+    g_test_add_func("/partition-table/name", test_name);
     g_test_add_func("/partition-table/logical", test_logical);
     g_test_add_func("/partition-table/huge", test_huge);
     g_test_add_func("/partition-table/damaged-primary", test_damaged_primary);

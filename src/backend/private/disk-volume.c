@@ -280,6 +280,18 @@ static bool check_spec(const VolumeDef *spec, GError **error)
                      "the machine");
 }
 
+/* "<pool>-<number>": tells to whom it belongs, and is the only one of its name in
+ * /dev/disk/by-partlabel. */
+static void choose_name(const Change *change, Partition *wanted)
+{
+    char number[16];
+
+    g_snprintf(number, sizeof number, "-%u", wanted->number);
+    g_utf8_strncpy(wanted->name, change->disk.pool->name,
+                   PARTITION_NAME_CHARACTERS - strlen(number));
+    g_strlcat(wanted->name, number, sizeof wanted->name);
+}
+
 static bool choose(const Change *change, const VolumeDef *spec, guint64 size, Partition *ret,
                    GError **error)
 {
@@ -287,8 +299,11 @@ static bool choose(const Change *change, const VolumeDef *spec, guint64 size, Pa
 
     *ret =
         (Partition){.content = has_format ? (PartitionContent)spec->target.format : CONTENT_NONE};
-    return choose_kind(change, spec, &ret->kind, error) &&
-           choose_number(change, spec, ret, error) && choose_place(change, size, ret, error);
+    if (!choose_kind(change, spec, &ret->kind, error) || !choose_number(change, spec, ret, error) ||
+        !choose_place(change, size, ret, error))
+        return false;
+    choose_name(change, ret);
+    return true;
 }
 
 /* Waits for the node, gives it to whom the document says, and describes it. */

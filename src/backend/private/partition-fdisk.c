@@ -242,6 +242,8 @@ static struct fdisk_partition *new_partition(PartitionTable *table, const Partit
     fdisk_partition_set_size(partition, size / table->sector);
     fdisk_partition_size_explicit(partition, 1);
     fdisk_partition_set_type(partition, type);
+    if (*wanted->name)
+        fdisk_partition_set_name(partition, wanted->name);
     return partition;
 }
 

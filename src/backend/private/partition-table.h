@@ -32,11 +32,17 @@ typedef enum PartitionKind {
     PARTITION_RESERVED, /* the label's own: the whole disk, the volume header, the map */
 } PartitionKind;
 
+/* Of a name on the disk, in UTF-8: gpt has room for 36 characters. */
+#define PARTITION_NAME_CHARACTERS 36
+#define PARTITION_NAME_SIZE       (PARTITION_NAME_CHARACTERS * 4 + 1)
+
 typedef struct Partition {
     guint number; /* as the kernel counts, from 1 */
     PartitionKind kind;
     PartitionContent content;
     guint64 start, end;
+    /* That a new one is to have, where the label has names (gpt); not read back. */
+    char name[PARTITION_NAME_SIZE];
 } Partition;
 
 /* Where a partition could go; both ends lie on the grain, unless the disk ends before. */
