@@ -28,7 +28,7 @@ class Storage:
 
     type = ""  # the pool's type, as in its XML
     machine = ()  # options of tests/lab/vm: ("--disk", "1G")
-    time = 1200  # seconds the machine may run, several times what it needs
+    time = 2400  # seconds the machine may run, several times what it needs
 
     # Words from conformance.ABILITIES. What isn't named here is expected to be refused.
     abilities = frozenset()
