@@ -35,8 +35,9 @@ typedef enum SlotState {
 
 struct StoreJournal {
     int folder; /* borrowed */
-    int fd;     /* -1: not made yet */
+    int fd;     /* -1: not made yet; never changes after */
     GMutex lock;
+    bool is_being_made;
     SlotState states[JOURNAL_SLOTS];
     char *files[JOURNAL_SLOTS]; /* names; NULL: free, or forgotten */
     guint n_taken;              /* slots that aren't free */
@@ -187,29 +188,49 @@ void store_journal_free(StoreJournal *journal)
     g_free(journal);
 }
 
-/* All blocks are written once, so that none has to be found a place for later. -1 with errno. */
-static int make_file(int folder)
+/* All blocks are written once, so that none has to be found a place for later. False with errno. */
+static bool fill_file(int fd)
 {
     static const guint8 zeros[JOURNAL_BLOCK];
+
+    for (guint i = 0; i < JOURNAL_SLOTS; i++)
+        if (!fd_write_at(fd, zeros, sizeof zeros, i * (guint64)JOURNAL_BLOCK))
+            return false;
+    return fsync(fd) == 0;
+}
+
+/* -1: there is none. */
+static int make_file(int folder)
+{
     autofd int fd =
         fd_open_beneath(folder, JOURNAL_NAME, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 
     if (fd < 0)
         return -1;
-    for (guint i = 0; i < JOURNAL_SLOTS; i++)
-        if (!fd_write_at(fd, zeros, sizeof zeros, i * (guint64)JOURNAL_BLOCK))
-            return -1;
-    if (fsync(fd) < 0 || !fd_flush_folder(folder))
-        return -1;
-    return fd_steal(&fd);
+    if (fill_file(fd) && fd_flush_folder(folder))
+        return fd_steal(&fd);
+    (void)unlinkat(folder, JOURNAL_NAME, 0); /* the next one tries again */
+    return -1;
 }
 
-/* With the lock: the others wait for it, as they would for what it is made for. */
-static bool has_file(StoreJournal *journal)
+/* True for the one who is to make it: while that goes on, others do without. */
+static bool claim_making(StoreJournal *journal)
 {
-    if (journal->fd < 0)
-        journal->fd = make_file(journal->folder);
-    return journal->fd >= 0;
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&journal->lock);
+
+    if (journal->fd >= 0 || journal->is_being_made)
+        return false;
+    return journal->is_being_made = true;
+}
+
+static void make_if_missing(StoreJournal *journal)
+{
+    if (!claim_making(journal))
+        return;
+    int fd = make_file(journal->folder);
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&journal->lock);
+    journal->fd = fd;
+    journal->is_being_made = false;
 }
 
 /* JOURNAL_SLOTS: none is free. */
@@ -218,7 +239,7 @@ static guint take_slot(StoreJournal *journal, const char *file)
     g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&journal->lock);
     guint slot = 0;
 
-    if (!has_file(journal))
+    if (journal->fd < 0)
         return JOURNAL_SLOTS;
     while (slot < JOURNAL_SLOTS && journal->states[slot] != SLOT_FREE)
         slot++;
@@ -262,6 +283,7 @@ bool store_journal_add(StoreJournal *journal, const char *file, const char *text
 
     if (!fill_slot(&content, file, text))
         return false;
+    make_if_missing(journal);
     guint slot = take_slot(journal, file);
     if (slot == JOURNAL_SLOTS)
         return false;
@@ -348,6 +370,14 @@ static void give_back(StoreJournal *journal, bool flushed)
     }
 }
 
+/* -1: it isn't made. */
+static int file_of(StoreJournal *journal)
+{
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&journal->lock);
+
+    return journal->fd;
+}
+
 bool store_journal_settle(StoreJournal *journal)
 {
     char *files[JOURNAL_SLOTS] = {NULL};
@@ -356,8 +386,9 @@ bool store_journal_settle(StoreJournal *journal)
     bool flushed = flush_files(journal, files);
     int failed = errno;
     give_back(journal, flushed);
-    if (journal->fd >= 0)
-        (void)fdatasync(journal->fd); /* a slot that comes back finds its file */
+    int fd = file_of(journal);
+    if (fd >= 0)
+        (void)fdatasync(fd); /* a slot that comes back finds its file */
     for (guint i = 0; i < JOURNAL_SLOTS; i++)
         g_free(files[i]);
     errno = failed;

@@ -512,9 +512,10 @@ bool store_remove(Store *store, StoreKind kind, const char *name, GError **error
     if (kind == STORE_CONFIG && !store_set_autostart(store, name, false, error))
         return false;
     if (remove_name(store->folders[kind], file, &removed)) {
-        if (kind == STORE_CONFIG)
-            store_journal_forget(store->journal, file);
-        if (kind == STORE_CONFIG && removed)
+        if (kind == STORE_STATE)
+            return true;
+        store_journal_forget(store->journal, file);
+        if (removed)
             flush_soon(store);
         return true;
     }
