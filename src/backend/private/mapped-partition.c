@@ -98,9 +98,13 @@ bool mapped_disk_check_name(const Disk *disk, GError **error)
                      disk->path, path);
 }
 
-static char *name_of(const Disk *disk, guint number)
+/* Of one that is there, which another program may have named; NULL when there is none. */
+static char *shown_name(const Disk *disk, guint number)
 {
-    return disk_partition_name(disk, number);
+    g_autoptr(GArray) known = kernel_partitions_read(disk->device);
+    const KernelPartition *partition = kernel_partition_find(known, number);
+
+    return partition ? read_line(partition->device, "dm/name") : NULL;
 }
 
 /* kpartx's, so that it sees ours and we see its. */
@@ -134,7 +138,7 @@ static bool run(Operation *op, const char *const *argv, GError **error)
 bool mapped_partition_add(const Disk *disk, const Partition *partition, Operation *op,
                           GError **error)
 {
-    g_autofree char *name = name_of(disk, partition->number);
+    g_autofree char *name = disk_partition_name(disk, partition->number);
     g_autofree char *uuid = uuid_of(disk, partition->number);
     g_autofree char *table = table_of(disk, partition);
     const char *const argv[] = {"dmsetup", "create", "--uuid", uuid, "--table",
@@ -147,21 +151,15 @@ bool mapped_partition_add(const Disk *disk, const Partition *partition, Operatio
 bool mapped_partition_resize(const Disk *disk, const Partition *partition, Operation *op,
                              GError **error)
 {
-    g_autofree char *name = name_of(disk, partition->number);
+    g_autofree char *name = shown_name(disk, partition->number);
     g_autofree char *table = table_of(disk, partition);
+
+    if (!name)
+        return mapped_partition_add(disk, partition, op, error);
     const char *const reload[] = {"dmsetup", "reload", "--table", table, "--", name, NULL};
     const char *const resume[] = {"dmsetup", "resume", "--", name, NULL};
 
     return run(op, reload, error) && run(op, resume, error);
-}
-
-/* Another program may have named it. */
-static char *shown_name(const Disk *disk, guint number)
-{
-    g_autoptr(GArray) known = kernel_partitions_read(disk->device);
-    const KernelPartition *partition = kernel_partition_find(known, number);
-
-    return partition ? read_line(partition->device, "dm/name") : NULL;
 }
 
 bool mapped_partition_remove(const Disk *disk, guint number, Operation *op, bool *ret_busy,
