@@ -184,26 +184,6 @@ bool draft_publish(Draft *draft, const char *name, bool replace, GError **error)
     return true;
 }
 
-bool draft_flush(const Draft *draft, const char *name, void *data)
-{
-    return fsync(draft->fd) == 0 && fd_flush_folder(draft->folder);
-}
-
-bool draft_publish_new(Draft *draft, const char *name, DraftSecure secure, void *data,
-                       GError **error)
-{
-    if (!rename_new(draft, name))
-        return report_rename(name, error);
-    if (!secure(draft, name, data)) {
-        error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write '%s' to disk", name);
-        rename_back(draft, name);
-        return false;
-    }
-    fd_close(&draft->fd);
-    *draft = DRAFT_INIT;
-    return true;
-}
-
 bool draft_publish_unflushed(Draft *draft, const char *name, GError **error)
 {
     if (renameat(draft->folder, draft->name, draft->folder, name) < 0)

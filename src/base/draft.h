@@ -31,19 +31,6 @@ bool draft_create_folder(int folder, mode_t mode, Draft *ret, GError **error);
  * On success the draft is empty and its fd closed; on failure it can still be discarded. */
 bool draft_publish(Draft *draft, const char *name, bool replace, GError **error);
 
-/* Sees to it that the draft's content and its new name outlast a power failure. False with errno.
- */
-typedef bool (*DraftSecure)(const Draft *draft, const char *name, void *data);
-
-/* The same where nothing has the name (else EEXIST), with a way of its own to be safe: `secure` is
- * called once the draft has its name. A power failure before that may leave the name with a file
- * that isn't whole. One of up to DRAFT_BLOCK bytes is empty then, for the caller to tell. */
-#define DRAFT_BLOCK 4096
-bool draft_publish_new(Draft *draft, const char *name, DraftSecure secure, void *data,
-                       GError **error);
-/* The plainest one: the file system's journal takes both in one go. */
-bool draft_flush(const Draft *draft, const char *name, void *data);
-
 /* The same for what is void after a power failure anyway: in place of whatever has the name, in one
  * step for all who look, but nothing waits for the disk. */
 bool draft_publish_unflushed(Draft *draft, const char *name, GError **error);

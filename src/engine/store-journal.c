@@ -8,19 +8,21 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define MAGIC       "CISTJNL1"
+#define MAGIC       "CISTJNL2"
 #define MAGIC_SIZE  8u
 #define DIGEST_SIZE 32u /* SHA-256, of all that follows it */
-#define DATA_SIZE   (JOURNAL_BLOCK - MAGIC_SIZE - DIGEST_SIZE - 4u)
+#define DATA_SIZE   (JOURNAL_BLOCK - MAGIC_SIZE - DIGEST_SIZE - 12u)
 
+/* All numbers are little-endian. */
 typedef struct JournalSlot {
     char magic[MAGIC_SIZE];
     guint8 digest[DIGEST_SIZE];
-    guint16 file_size, text_size; /* little-endian; both without a NUL */
+    guint64 sequence;             /* of two slots for one file, the higher counts */
+    guint16 file_size, text_size; /* without a NUL */
     char data[DATA_SIZE];         /* the file's name, then its text, then zeros */
 } JournalSlot;
 
@@ -29,15 +31,18 @@ G_STATIC_ASSERT(sizeof(JournalSlot) == JOURNAL_BLOCK);
 typedef enum SlotState {
     SLOT_FREE,
     SLOT_TAKEN,    /* being written */
-    SLOT_SAFE,     /* its file may not be on disk yet */
+    SLOT_SAFE,     /* its file isn't made yet */
+    SLOT_MADE,     /* its file is, but may not be on disk */
     SLOT_SETTLING, /* its file is being flushed */
 } SlotState;
 
 struct StoreJournal {
-    int folder; /* borrowed */
-    int fd;     /* -1: not made yet; never changes after */
-    GMutex lock;
+    int folder;   /* borrowed */
+    int fd;       /* -1: not made yet; never changes after */
+    GMutex names; /* held while one file is made or removed; taken before `lock` */
+    GMutex lock;  /* guards what follows */
     bool is_being_made;
+    guint64 sequence; /* of the slot that was taken last */
     SlotState states[JOURNAL_SLOTS];
     char *files[JOURNAL_SLOTS]; /* names; NULL: free, or forgotten */
     guint n_taken;              /* slots that aren't free */
@@ -50,55 +55,79 @@ static void sum_up(const JournalSlot *slot, guint8 ret[DIGEST_SIZE])
     g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
     gsize size = DIGEST_SIZE;
 
-    g_checksum_update(checksum, (const guchar *)&slot->file_size,
+    g_checksum_update(checksum, (const guchar *)&slot->sequence,
                       JOURNAL_BLOCK - MAGIC_SIZE - DIGEST_SIZE);
     g_checksum_get_digest(checksum, ret, &size);
 }
 
-static bool fill_slot(JournalSlot *slot, const char *file, const char *text)
+static bool fits(const char *file, const char *text)
+{
+    return strlen(file) + strlen(text) <= DATA_SIZE;
+}
+
+static void fill_slot(JournalSlot *slot, guint64 sequence, const char *file, const char *text)
 {
     gsize file_size = strlen(file), text_size = strlen(text);
 
-    if (file_size + text_size > DATA_SIZE)
-        return false;
-    *slot = (JournalSlot){.file_size = GUINT16_TO_LE((guint16)file_size),
+    *slot = (JournalSlot){.sequence = GUINT64_TO_LE(sequence),
+                          .file_size = GUINT16_TO_LE((guint16)file_size),
                           .text_size = GUINT16_TO_LE((guint16)text_size)};
     memcpy(slot->magic, MAGIC, MAGIC_SIZE);
     memcpy(slot->data, file, file_size);
     memcpy(slot->data + file_size, text, text_size);
     sum_up(slot, slot->digest);
-    return true;
 }
 
-/* Whole, and of a file right in the folder. */
-static bool read_slot(const JournalSlot *slot, char **ret_file, char **ret_text)
+/* What a slot holds. */
+typedef struct Entry {
+    guint64 sequence;
+    char *file, *text;
+} Entry;
+
+static void entry_free(Entry *entry)
+{
+    g_free(entry->file);
+    g_free(entry->text);
+    g_free(entry);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Entry, entry_free)
+
+static bool is_whole(const JournalSlot *slot)
 {
     guint8 digest[DIGEST_SIZE];
+
+    if (memcmp(slot->magic, MAGIC, MAGIC_SIZE) != 0)
+        return false;
+    sum_up(slot, digest);
+    return memcmp(digest, slot->digest, DIGEST_SIZE) == 0;
+}
+
+/* NULL: it isn't whole, or of no file right in the folder. */
+static Entry *parse_slot(const JournalSlot *slot)
+{
     gsize file_size = GUINT16_FROM_LE(slot->file_size),
           text_size = GUINT16_FROM_LE(slot->text_size);
 
-    if (memcmp(slot->magic, MAGIC, MAGIC_SIZE) != 0 || file_size + text_size > DATA_SIZE)
-        return false;
-    sum_up(slot, digest);
-    if (memcmp(digest, slot->digest, DIGEST_SIZE) != 0)
-        return false;
-    g_autofree char *file = g_strndup(slot->data, file_size);
-    if (*file == '\0' || *file == '.' || strchr(file, '/'))
-        return false;
-    *ret_file = g_steal_pointer(&file);
-    *ret_text = g_strndup(slot->data + file_size, text_size);
-    return true;
+    if (!is_whole(slot) || file_size + text_size > DATA_SIZE)
+        return NULL;
+    g_autoptr(Entry) entry = g_new(Entry, 1);
+    *entry = (Entry){GUINT64_FROM_LE(slot->sequence), g_strndup(slot->data, file_size),
+                     g_strndup(slot->data + file_size, text_size)};
+    if (*entry->file == '\0' || *entry->file == '.' || strchr(entry->file, '/'))
+        return NULL;
+    return g_steal_pointer(&entry);
 }
 
-/* What was removed meanwhile has nothing left to flush. False with errno. */
-static bool flush_file(int folder, const char *file)
+static Entry *read_slot(int fd, guint number)
 {
-    autofd int fd = fd_open_beneath(folder, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+    JournalSlot slot;
 
-    return fd < 0 ? errno == ENOENT : fsync(fd) == 0;
+    if (fd_read_at(fd, &slot, sizeof slot, number * (guint64)JOURNAL_BLOCK) != sizeof slot)
+        return NULL;
+    return parse_slot(&slot);
 }
 
-/* ---- after a power failure ---- */
+/* ---- files ---- */
 
 /* False with errno when it can't be told. */
 static bool holds_something(int folder, const char *file, bool *ret)
@@ -119,51 +148,116 @@ static bool write_file(int folder, const char *file, const char *text, GError **
         return false;
     if (!fd_write_at(draft.fd, text, strlen(text), 0))
         return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write its content");
-    return draft_publish(&draft, file, true, error);
+    return draft_publish_unflushed(&draft, file, error);
 }
 
-/* One that is there may be in memory alone, when no power failure came but the end of a process. */
-static bool restore(int folder, const char *path, const char *file, const char *text,
-                    GError **error)
+/* Makes the file of an entry, unflushed; what is there and holds something is newer. */
+static bool make_file(int folder, const Entry *entry, bool *ret_made, GError **error)
 {
     bool is_there = false;
 
-    if (!holds_something(folder, file, &is_there) || (is_there && !flush_file(folder, file)))
-        return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot read '%s/%s'", path, file);
-    if (is_there)
-        return true;
-    if (!write_file(folder, file, text, error)) {
-        error_add_context(error, "cannot restore '%s/%s': ", path, file);
+    if (!holds_something(folder, entry->file, &is_there))
+        return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot read it");
+    *ret_made = !is_there;
+    return is_there || write_file(folder, entry->file, entry->text, error);
+}
+
+/* What was removed meanwhile has nothing left to flush. False with errno. */
+static bool flush_file(int folder, const char *file)
+{
+    autofd int fd = fd_open_beneath(folder, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+
+    return fd < 0 ? errno == ENOENT : fsync(fd) == 0;
+}
+
+/* A file whose content has its place already is flushed with the others. */
+static void start_writing(int folder, const char *file)
+{
+    autofd int fd = fd_open_beneath(folder, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+
+    if (fd >= 0)
+        (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+/* These alone, not the whole file system: what others write there may take minutes. False with
+ * errno. */
+static bool flush_files(int folder, GPtrArray *files)
+{
+    for (guint i = 0; i < files->len; i++)
+        start_writing(folder, files->pdata[i]);
+    for (guint i = 0; i < files->len; i++)
+        if (!flush_file(folder, files->pdata[i]))
+            return false;
+    return fd_flush_folder(folder);
+}
+
+/* ---- after the end of a process ---- */
+
+/* file → the newest Entry for it. */
+static GHashTable *read_journal(int fd)
+{
+    GHashTable *entries =
+        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)entry_free);
+
+    for (guint i = 0; i < JOURNAL_SLOTS; i++) {
+        g_autoptr(Entry) entry = read_slot(fd, i);
+        const Entry *other = entry ? g_hash_table_lookup(entries, entry->file) : NULL;
+        if (entry && (!other || other->sequence < entry->sequence)) {
+            char *file = entry->file;
+            g_hash_table_replace(entries, file, g_steal_pointer(&entry));
+        }
+    }
+    return entries;
+}
+
+static bool restore(int folder, const char *path, const Entry *entry, GError **error)
+{
+    bool made = false;
+
+    if (!make_file(folder, entry, &made, error)) {
+        error_add_context(error, "cannot restore '%s/%s': ", path, entry->file);
         return false;
     }
-    log_warning("restored '%s/%s', which a power failure took", path, file);
+    if (made)
+        log_warning("restored '%s/%s', which was defined right before the end", path, entry->file);
     return true;
+}
+
+/* The files are on disk then: those that were there may have been in memory alone. */
+static bool restore_all(int folder, const char *path, GHashTable *entries, GError **error)
+{
+    g_autoptr(GPtrArray) files = g_ptr_array_new();
+    GHashTableIter iter;
+    gpointer file, entry;
+
+    g_hash_table_iter_init(&iter, entries);
+    while (g_hash_table_iter_next(&iter, &file, &entry)) {
+        if (!restore(folder, path, entry, error))
+            return false;
+        g_ptr_array_add(files, file);
+    }
+    return flush_files(folder, files) ||
+           error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write what is in '%s' to disk",
+                           path);
 }
 
 bool store_journal_replay(int folder, const char *path, GError **error)
 {
     autofd int fd = fd_open_beneath(folder, JOURNAL_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-    JournalSlot slot;
 
     if (fd < 0)
         return errno == ENOENT || error_set_errno(error, ORIGIN_STORAGE, errno,
                                                   "cannot open '%s/" JOURNAL_NAME "'", path);
-    for (guint i = 0; i < JOURNAL_SLOTS; i++) {
-        g_autofree char *file = NULL, *text = NULL;
-        if (fd_read_at(fd, &slot, sizeof slot, i * (guint64)JOURNAL_BLOCK) != sizeof slot)
-            break;
-        if (read_slot(&slot, &file, &text) && !restore(folder, path, file, text, error))
-            return false;
-    }
-    /* The names first: the journal's end must not be on disk before them. */
-    if (fd_flush_folder(folder) && unlinkat(folder, JOURNAL_NAME, 0) == 0 &&
-        fd_flush_folder(folder))
+    g_autoptr(GHashTable) entries = read_journal(fd);
+    if (!restore_all(folder, path, entries, error))
+        return false;
+    if (unlinkat(folder, JOURNAL_NAME, 0) == 0 && fd_flush_folder(folder))
         return true;
     return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot remove '%s/" JOURNAL_NAME "'",
                            path);
 }
 
-/* ---- writing ---- */
+/* ---- the journal's file ---- */
 
 StoreJournal *store_journal_new(int folder)
 {
@@ -171,6 +265,7 @@ StoreJournal *store_journal_new(int folder)
 
     journal->folder = folder;
     journal->fd = -1;
+    g_mutex_init(&journal->names);
     g_mutex_init(&journal->lock);
     return journal;
 }
@@ -184,12 +279,13 @@ void store_journal_free(StoreJournal *journal)
     fd_close(&journal->fd);
     for (guint i = 0; i < JOURNAL_SLOTS; i++)
         g_free(journal->files[i]);
+    g_mutex_clear(&journal->names);
     g_mutex_clear(&journal->lock);
     g_free(journal);
 }
 
 /* All blocks are written once, so that none has to be found a place for later. False with errno. */
-static bool fill_file(int fd)
+static bool fill_blocks(int fd)
 {
     static const guint8 zeros[JOURNAL_BLOCK];
 
@@ -200,14 +296,14 @@ static bool fill_file(int fd)
 }
 
 /* -1: there is none. */
-static int make_file(int folder)
+static int make_journal(int folder)
 {
     autofd int fd =
         fd_open_beneath(folder, JOURNAL_NAME, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 
     if (fd < 0)
         return -1;
-    if (fill_file(fd) && fd_flush_folder(folder))
+    if (fill_blocks(fd) && fd_flush_folder(folder))
         return fd_steal(&fd);
     (void)unlinkat(folder, JOURNAL_NAME, 0); /* the next one tries again */
     return -1;
@@ -227,14 +323,27 @@ static void make_if_missing(StoreJournal *journal)
 {
     if (!claim_making(journal))
         return;
-    int fd = make_file(journal->folder);
+    int fd = make_journal(journal->folder);
     g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&journal->lock);
     journal->fd = fd;
     journal->is_being_made = false;
 }
 
+/* ---- writing ---- */
+
+/* Who is told that a definition is saved must not find at the next start that the disk is too full
+ * for its file. */
+static bool has_room(int folder)
+{
+    struct statvfs fs;
+
+    return fstatvfs(folder, &fs) == 0 &&
+           fs.f_bavail >= 2 * JOURNAL_SLOTS * (guint64)JOURNAL_BLOCK / MAX(fs.f_frsize, 1) &&
+           (fs.f_files == 0 || fs.f_favail >= 2 * JOURNAL_SLOTS);
+}
+
 /* JOURNAL_SLOTS: none is free. */
-static guint take_slot(StoreJournal *journal, const char *file)
+static guint take_slot(StoreJournal *journal, const char *file, guint64 *ret_sequence)
 {
     g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&journal->lock);
     guint slot = 0;
@@ -247,6 +356,7 @@ static guint take_slot(StoreJournal *journal, const char *file)
         journal->states[slot] = SLOT_TAKEN;
         journal->n_taken++;
         journal->files[slot] = g_strdup(file);
+        *ret_sequence = ++journal->sequence;
     }
     return slot;
 }
@@ -280,13 +390,15 @@ static void release(StoreJournal *journal, guint slot)
 bool store_journal_add(StoreJournal *journal, const char *file, const char *text)
 {
     JournalSlot content;
+    guint64 sequence = 0;
 
-    if (!fill_slot(&content, file, text))
+    if (!fits(file, text) || !has_room(journal->folder))
         return false;
     make_if_missing(journal);
-    guint slot = take_slot(journal, file);
+    guint slot = take_slot(journal, file, &sequence);
     if (slot == JOURNAL_SLOTS)
         return false;
+    fill_slot(&content, sequence, file, text);
     bool written = write_slot(journal->fd, slot, &content);
     g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&journal->lock);
     if (written) {
@@ -296,6 +408,68 @@ bool store_journal_add(StoreJournal *journal, const char *file, const char *text
     empty(journal, slot);
     release(journal, slot);
     return false;
+}
+
+/* ---- making ---- */
+
+static bool is_unmade(const StoreJournal *journal, guint slot)
+{
+    return journal->states[slot] == SLOT_SAFE && journal->files[slot];
+}
+
+/* JOURNAL_SLOTS: all files are made. */
+static guint next_unmade(StoreJournal *journal)
+{
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&journal->lock);
+    guint slot = 0;
+
+    while (slot < JOURNAL_SLOTS && !is_unmade(journal, slot))
+        slot++;
+    return slot;
+}
+
+/* The file that is to be made for it; NULL: none. */
+static char *unmade(StoreJournal *journal, guint slot)
+{
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&journal->lock);
+
+    return is_unmade(journal, slot) ? g_strdup(journal->files[slot]) : NULL;
+}
+
+static void set_made(StoreJournal *journal, guint slot)
+{
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&journal->lock);
+
+    journal->states[slot] = SLOT_MADE;
+}
+
+static bool make_slot(StoreJournal *journal, guint slot, GError **error)
+{
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&journal->names);
+    g_autofree char *file = unmade(journal, slot);
+    bool made;
+
+    if (!file)
+        return true;
+    g_autoptr(Entry) entry = read_slot(journal->fd, slot);
+    if (!entry)
+        return error_set_errno(error, ORIGIN_STORAGE, EIO, "cannot read '" JOURNAL_NAME "'");
+    if (!make_file(journal->folder, entry, &made, error)) {
+        error_add_context(error, "cannot make '%s': ", file);
+        return false;
+    }
+    set_made(journal, slot);
+    return true;
+}
+
+bool store_journal_make(StoreJournal *journal, GError **error)
+{
+    guint slot;
+
+    while ((slot = next_unmade(journal)) < JOURNAL_SLOTS)
+        if (!make_slot(journal, slot, error))
+            return false;
+    return true;
 }
 
 void store_journal_forget(StoreJournal *journal, const char *file)
@@ -309,49 +483,40 @@ void store_journal_forget(StoreJournal *journal, const char *file)
         }
 }
 
+bool store_journal_remove(StoreJournal *journal, const char *file)
+{
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&journal->names);
+
+    if (unlinkat(journal->folder, file, 0) < 0 && errno != ENOENT)
+        return false;
+    store_journal_forget(journal, file);
+    return true;
+}
+
 /* ---- settling ---- */
 
 bool store_journal_is_crowded(StoreJournal *journal)
 {
     g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&journal->lock);
 
-    return journal->n_taken > JOURNAL_SLOTS / 2;
+    return journal->n_taken > JOURNAL_SLOTS / 4 * 3;
 }
 
-/* Names of the files to flush, by slot; NULL where there is none. */
-static void take_safe(StoreJournal *journal, char *files[JOURNAL_SLOTS])
+/* Names of the files to flush. What was forgotten before it was made has none. */
+static GPtrArray *take_made(StoreJournal *journal)
 {
     g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&journal->lock);
+    GPtrArray *files = g_ptr_array_new_with_free_func(g_free);
 
     for (guint i = 0; i < JOURNAL_SLOTS; i++) {
-        if (journal->states[i] != SLOT_SAFE)
+        bool is_forgotten = journal->states[i] == SLOT_SAFE && !journal->files[i];
+        if (journal->states[i] != SLOT_MADE && !is_forgotten)
             continue;
         journal->states[i] = SLOT_SETTLING;
-        files[i] = g_strdup(journal->files[i]);
+        if (journal->files[i])
+            g_ptr_array_add(files, g_strdup(journal->files[i]));
     }
-}
-
-/* Above this, one flush of the whole file system is less than one for each. */
-#define FEW 4u
-
-static guint count_files(char *files[JOURNAL_SLOTS])
-{
-    guint count = 0;
-
-    for (guint i = 0; i < JOURNAL_SLOTS; i++)
-        count += files[i] != NULL;
-    return count;
-}
-
-static bool flush_files(StoreJournal *journal, char *files[JOURNAL_SLOTS])
-{
-    bool ok = true;
-
-    if (count_files(files) > FEW)
-        return syncfs(journal->folder) == 0;
-    for (guint i = 0; i < JOURNAL_SLOTS && ok; i++)
-        ok = !files[i] || flush_file(journal->folder, files[i]);
-    return ok && fd_flush_folder(journal->folder);
+    return files;
 }
 
 static void give_back(StoreJournal *journal, bool flushed)
@@ -362,7 +527,7 @@ static void give_back(StoreJournal *journal, bool flushed)
         if (journal->states[i] != SLOT_SETTLING)
             continue;
         if (!flushed) {
-            journal->states[i] = SLOT_SAFE;
+            journal->states[i] = SLOT_MADE;
             continue;
         }
         empty(journal, i);
@@ -378,19 +543,18 @@ static int file_of(StoreJournal *journal)
     return journal->fd;
 }
 
-bool store_journal_settle(StoreJournal *journal)
+bool store_journal_settle(StoreJournal *journal, GError **error)
 {
-    char *files[JOURNAL_SLOTS] = {NULL};
-
-    take_safe(journal, files);
-    bool flushed = flush_files(journal, files);
+    bool made = store_journal_make(journal, error);
+    g_autoptr(GPtrArray) files = take_made(journal);
+    bool flushed = flush_files(journal->folder, files);
     int failed = errno;
+
     give_back(journal, flushed);
     int fd = file_of(journal);
     if (fd >= 0)
         (void)fdatasync(fd); /* a slot that comes back finds its file */
-    for (guint i = 0; i < JOURNAL_SLOTS; i++)
-        g_free(files[i]);
-    errno = failed;
-    return flushed;
+    if (made && !flushed)
+        return error_set_errno(error, ORIGIN_STORAGE, failed, "cannot write files to disk");
+    return made;
 }

@@ -5,17 +5,16 @@
 #include <stdbool.h>
 
 /*
- * New definitions, on disk before their files are.
+ * New definitions, on disk before their files are there.
  *
- * A new file is on disk when its file system's journal was committed; a block
- * of a file that has its place already, several times sooner. So who saves many
- * new files writes each into a slot of one such file, the journal, is told that it
- * is safe, and the files themselves are flushed a moment later, in one go. After
- * a power failure in between, store_journal_replay() makes what is missing.
+ * A new file is on disk when its file system's journal was committed; a block of a file that has
+ * its place already, several times sooner. So who saves many new files writes each into a slot of
+ * one such file, the journal, and is told that it is safe. The files themselves are made right
+ * after by another thread, and flushed a moment later, in one go. What wasn't made when the process
+ * or the power came to its end, store_journal_replay() makes.
  *
- * The file lies in the folder whose files it is for: JOURNAL_SLOTS blocks, each
- * empty (zeros) or one JournalSlot. It is there only while a process saves
- * definitions, and after one that died.
+ * The journal lies in the folder whose files it is for: JOURNAL_SLOTS blocks, each empty (zeros) or
+ * one JournalSlot. It is there only while a process saves definitions, and after one that died.
  */
 typedef struct StoreJournal StoreJournal;
 
@@ -23,27 +22,33 @@ typedef struct StoreJournal StoreJournal;
 #define JOURNAL_SLOTS 512u
 #define JOURNAL_BLOCK 4096u
 
-/* Makes each file anew of which the journal in the folder has the content and which is missing or
- * holds nothing, then removes the journal. `path` is the folder's, for messages. Fine if there is
- * no journal; slots that aren't whole were never reported as safe.
+/* Makes each file of which the journal in the folder has the content and which is missing or holds
+ * nothing, then removes the journal. `path` is the folder's, for messages. Fine if there is no
+ * journal; slots that aren't whole were never reported as safe.
  * Errors: ERROR_SYSTEM; the journal stays. */
 bool store_journal_replay(int folder, const char *path, GError **error);
 
 /* `folder` is borrowed and must outlive the journal. */
 StoreJournal *store_journal_new(int folder);
-/* Removes the file, unless something isn't settled. NULL is fine. */
+/* Removes the journal's file, unless something isn't settled. NULL is fine. */
 void store_journal_free(StoreJournal *journal);
 
-/* True: the content of this new file, which has its name already, is safe, whenever the file itself
- * reaches the disk. False: it is up to the caller to flush it: there is no room, or the disk
- * refused. Thread-safe. */
+/* True: this content of a file that isn't there is safe, and store_journal_make() makes the file.
+ * False: it is up to the caller to make and flush it: there is no room, or the disk refused.
+ * Thread-safe, as is what follows; calls for the same file are serialised by the caller. */
 bool store_journal_add(StoreJournal *journal, const char *file, const char *text);
-/* The file was removed or replaced: it is never made anew. Thread-safe. */
+/* Makes the files that were added.
+ * Errors: ERROR_SYSTEM; what isn't made stays in the journal. */
+bool store_journal_make(StoreJournal *journal, GError **error);
+/* Removes the file, made or not; one that isn't there is fine. False with errno. */
+bool store_journal_remove(StoreJournal *journal, const char *file);
+/* The file was replaced: it is never made anew. */
 void store_journal_forget(StoreJournal *journal, const char *file);
 
 /* So full that it should be settled at once. */
 bool store_journal_is_crowded(StoreJournal *journal);
 
-/* Flushes the files that were added, and the folder, and makes room. False with errno: what could
- * not be flushed stays in the journal. One thread at a time. */
-bool store_journal_settle(StoreJournal *journal);
+/* Makes the files that were added, flushes them and the folder, and makes room. One thread at a
+ * time.
+ * Errors: ERROR_SYSTEM; what could not be made or flushed stays in the journal. */
+bool store_journal_settle(StoreJournal *journal, GError **error);

@@ -21,7 +21,8 @@
 #define UPLOAD_LIMIT     256 /* bytes */
 #define AUTOSTART_FOLDER "autostart"
 #define AUTOSTART_MARKER "autostarted"
-#define FLUSH_DELAY      (100 * G_TIME_SPAN_MILLISECOND)
+#define FLUSH_DELAY      G_TIME_SPAN_SECOND
+#define RETRY_DELAY      (30 * G_TIME_SPAN_SECOND)
 #define FILE_LIMIT       (4 * 1024 * 1024) /* bytes; far above any definition */
 
 struct Store {
@@ -33,75 +34,81 @@ struct Store {
 
     GMutex lock_of_flusher; /* guards what follows */
     GCond changed;
-    GThread *flusher; /* brings to disk what nobody waits for; made when first needed */
-    gint64 due;       /* when it is to do so, monotonic; 0: nothing to do */
+    GThread *flusher; /* makes and brings to disk what nobody waits for; made when first needed */
+    bool has_new;     /* a file is to be made */
+    gint64 due;       /* when it is to flush, monotonic; 0: nothing to flush */
     bool closing;
 };
 
-/* What is being saved. */
-typedef struct Saving {
-    Store *store;
-    const char *text;
-} Saving;
+static void flush_soon(Store *store, bool has_new);
 
-static void flush_soon(Store *store);
-
-/* One alone is flushed; where more follow, they share. */
-static bool secure_new(const Draft *draft, const char *file, void *data)
+/* True: the definition of a new name is safe, and its file comes in a moment. One alone has its
+ * file at once; where more follow, they share. */
+static bool save_in_journal(Store *store, const char *file, const char *text)
 {
-    const Saving *saving = data;
-    Store *store = saving->store;
+    struct stat st;
+    bool is_new = fstatat(store->folders[STORE_CONFIG], file, &st, AT_SYMLINK_NOFOLLOW) < 0 &&
+                  errno == ENOENT;
 
-    if (g_atomic_int_add(&store->new_count, 1) == 0 ||
-        !store_journal_add(store->journal, file, saving->text))
-        return draft_flush(draft, file, NULL);
-    flush_soon(store);
+    if (!is_new || g_atomic_int_add(&store->new_count, 1) == 0 ||
+        !store_journal_add(store->journal, file, text))
+        return false;
+    flush_soon(store, true);
     return true;
 }
 
-static bool publish_over(Store *store, Draft *draft, const char *file, GError **error)
+/* What is replaced must not be lost with a power failure: it has its file before. */
+static bool publish_config(Store *store, Draft *draft, const char *file, GError **error)
 {
-    if (!draft_publish(draft, file, true, error))
+    if (!store_journal_make(store->journal, error) || !draft_publish(draft, file, true, error))
         return false;
     store_journal_forget(store->journal, file);
     return true;
 }
 
-/* What is replaced must not be lost with a power failure, a long definition not be cut; a short one
- * of a new name may be empty after it, if nobody was told that it is saved. */
-static bool publish_config(Store *store, Draft *draft, const char *file, const char *text,
-                           GError **error)
+/* Fine if there is none. Errno. */
+static bool remove_name(int folder, const char *file)
 {
-    Saving saving = {store, text};
-    g_autoptr(GError) failure = NULL;
+    return unlinkat(folder, file, 0) == 0 || errno == ENOENT;
+}
 
-    if (strlen(text) > DRAFT_BLOCK)
-        return publish_over(store, draft, file, error);
-    if (draft_publish_new(draft, file, secure_new, &saving, &failure))
-        return true;
-    if (error_errno(failure) == EEXIST)
-        return publish_over(store, draft, file, error);
-    g_propagate_error(error, g_steal_pointer(&failure));
-    return false;
+/* The link first: one that outlived its definition would come to life with the next of that name.
+ */
+static bool remove_config(Store *store, const char *name, const char *file, GError **error)
+{
+    if (!store_set_autostart(store, name, false, error))
+        return false;
+    if (!store_journal_remove(store->journal, file))
+        return error_set(error, ERROR_INTERNAL, ORIGIN_STORAGE, "cannot remove config for %s",
+                         name);
+    flush_soon(store, false);
+    return true;
 }
 
 /* Void after a power failure, whatever of it reached the disk: nothing waits for that. */
-static bool publish_state(Store *store, Draft *draft, const char *file, const char *text,
-                          GError **error)
+static bool publish_state(Store *store, Draft *draft, const char *file, GError **error)
 {
     return draft_publish_unflushed(draft, file, error);
+}
+
+static bool remove_state(Store *store, const char *name, const char *file, GError **error)
+{
+    return remove_name(store->folders[STORE_STATE], file) ||
+           error_set_errno(error, ORIGIN_STORAGE, errno, "cannot remove '%s/%s'",
+                           store->paths[STORE_STATE], file);
 }
 
 /* What differs between saved definitions and those of running pools. */
 static const struct {
     char *(*format)(const PoolDef *def);
-    bool (*publish)(Store *store, Draft *draft, const char *file, const char *text, GError **error);
+    bool (*publish)(Store *store, Draft *draft, const char *file, GError **error);
+    bool (*remove)(Store *store, const char *name, const char *file, GError **error);
     ErrorCode mismatch_code;
     const char *mismatch; /* of "… '<path>' does not match pool name '<name>'" */
 } kinds[] = {
-    [STORE_CONFIG] = {pool_def_format_config, publish_config, ERROR_XML,
+    [STORE_CONFIG] = {pool_def_format_config, publish_config, remove_config, ERROR_XML,
                       "Storage pool config filename"},
-    [STORE_STATE] = {pool_def_format_state, publish_state, ERROR_INTERNAL,
+    [STORE_STATE] = {pool_def_format_state, publish_state, remove_state, ERROR_INTERNAL,
                      "Storage pool state file"},
 };
 
@@ -135,45 +142,84 @@ static GPtrArray *list_files(int folder, const char *suffix)
     return g_steal_pointer(&names);
 }
 
-/* Until there is something to flush, or the end. */
-static bool wait_for_work(Store *store)
+typedef enum Work {
+    WORK_END,
+    WORK_MAKE,
+    WORK_FLUSH,
+} Work;
+
+/* False: the time to flush has come. */
+static bool wait_for_change(Store *store)
+{
+    if (store->due != 0)
+        return g_cond_wait_until(&store->changed, &store->lock_of_flusher, store->due);
+    g_cond_wait(&store->changed, &store->lock_of_flusher);
+    return true;
+}
+
+static Work wait_for_work(Store *store)
 {
     g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&store->lock_of_flusher);
 
-    while (!store->closing && store->due == 0)
-        g_cond_wait(&store->changed, &store->lock_of_flusher);
-    while (!store->closing &&
-           g_cond_wait_until(&store->changed, &store->lock_of_flusher, store->due))
+    while (!store->closing && !store->has_new && wait_for_change(store))
         ;
-    bool due = store->due != 0;
+    bool has_new = store->has_new, has_old = store->due != 0;
+    store->has_new = false;
+    if (has_new && !store->closing)
+        return WORK_MAKE;
     store->due = 0; /* what comes from here on needs another */
-    return due;
+    return has_old ? WORK_FLUSH : WORK_END;
 }
 
-/* What can't be flushed is in the journal still, where the next try or the next start finds it. */
+static void flush_at(Store *store, gint64 due)
+{
+    if (store->due == 0 || store->due > due)
+        store->due = due;
+}
+
+static void retry_later(Store *store)
+{
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&store->lock_of_flusher);
+
+    if (!store->closing)
+        flush_at(store, g_get_monotonic_time() + RETRY_DELAY);
+}
+
+/* What can't be made or flushed is in the journal still, where the next try or the next start finds
+ * it. */
+static void settle(Store *store)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (store_journal_settle(store->journal, &error))
+        return;
+    log_warning("what was defined or removed last has not reached '%s' on the disk yet: %s",
+                store->paths[STORE_CONFIG], error->message);
+    retry_later(store);
+}
+
 static void *flush_in_time(void *data)
 {
     Store *store = data;
 
-    while (wait_for_work(store))
-        if (!store_journal_settle(store->journal))
-            log_warning("what was defined or removed last isn't in '%s' on the disk yet: %s",
-                        store->paths[STORE_CONFIG], g_strerror(errno));
+    for (Work work; (work = wait_for_work(store)) != WORK_END;)
+        if (work == WORK_FLUSH)
+            settle(store);
+        else
+            (void)store_journal_make(store->journal, NULL); /* settle() tries again, and tells */
     return NULL;
 }
 
 /* The disk gets it a moment later, in one go with others; nobody waits. */
-static void flush_soon(Store *store)
+static void flush_soon(Store *store, bool has_new)
 {
     gint64 delay = store_journal_is_crowded(store->journal) ? 0 : FLUSH_DELAY;
-    gint64 due = g_get_monotonic_time() + delay;
     g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&store->lock_of_flusher);
 
     if (!store->flusher)
         store->flusher = g_thread_new("cistern-store", flush_in_time, store);
-    if (store->due != 0 && store->due <= due)
-        return;
-    store->due = due;
+    store->has_new = store->has_new || has_new;
+    flush_at(store, g_get_monotonic_time() + delay);
     g_cond_signal(&store->changed);
 }
 
@@ -323,20 +369,6 @@ static bool forget_earlier_boot(Store *store, GError **error)
     return remove_states(store, error);
 }
 
-/* See publish(). */
-static void remove_empty_configs(Store *store)
-{
-    int folder = store->folders[STORE_CONFIG];
-    g_autoptr(GPtrArray) files = list_files(folder, SUFFIX);
-    struct stat st;
-
-    for (guint i = 0; files && i < files->len; i++)
-        if (fstatat(folder, files->pdata[i], &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-            S_ISREG(st.st_mode) && st.st_size == 0 && unlinkat(folder, files->pdata[i], 0) == 0)
-            log_warning("removed '%s/%s', an empty file", store->paths[STORE_CONFIG],
-                        (char *)files->pdata[i]);
-}
-
 static void sweep(Store *store)
 {
     autofd int links =
@@ -344,7 +376,6 @@ static void sweep(Store *store)
 
     draft_sweep(store->folders[STORE_CONFIG]);
     draft_sweep(store->folders[STORE_STATE]);
-    remove_empty_configs(store);
     if (links >= 0)
         draft_sweep(links);
 }
@@ -437,6 +468,8 @@ static void add_problem(GPtrArray *problems, const char *folder, const char *fil
 GPtrArray *store_load(Store *store, StoreKind kind, const PoolSchemaList *schemas,
                       GPtrArray *problems, GError **error)
 {
+    if (!store_journal_make(store->journal, error))
+        return NULL;
     g_autoptr(GPtrArray) files = list_files(store->folders[kind], SUFFIX);
     g_autoptr(GPtrArray) defs = g_ptr_array_new_with_free_func((GDestroyNotify)pool_def_unref);
 
@@ -478,7 +511,7 @@ static bool write_file(Store *store, StoreKind kind, const char *file, const cha
         return false;
     if (!fd_write_at(draft.fd, text, strlen(text), 0))
         return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot write its content");
-    return kinds[kind].publish(store, &draft, file, text, error);
+    return kinds[kind].publish(store, &draft, file, error);
 }
 
 bool store_save(Store *store, StoreKind kind, const PoolDef *def, GError **error)
@@ -488,42 +521,18 @@ bool store_save(Store *store, StoreKind kind, const PoolDef *def, GError **error
 
     if (!file)
         return false;
-    if (write_file(store, kind, file, text, error))
+    if ((kind == STORE_CONFIG && save_in_journal(store, file, text)) ||
+        write_file(store, kind, file, text, error))
         return true;
     error_add_context(error, "cannot save '%s/%s': ", store->paths[kind], file);
     return false;
 }
 
-/* Fine if there is none. Errno. */
-static bool remove_name(int folder, const char *file, bool *removed)
-{
-    *removed = unlinkat(folder, file, 0) == 0;
-    return *removed || errno == ENOENT;
-}
-
 bool store_remove(Store *store, StoreKind kind, const char *name, GError **error)
 {
     g_autofree char *file = file_of(name, error);
-    bool removed = false;
 
-    if (!file)
-        return false;
-    /* First: a link that outlived its definition would come to life with the next of that name. */
-    if (kind == STORE_CONFIG && !store_set_autostart(store, name, false, error))
-        return false;
-    if (remove_name(store->folders[kind], file, &removed)) {
-        if (kind == STORE_STATE)
-            return true;
-        store_journal_forget(store->journal, file);
-        if (removed)
-            flush_soon(store);
-        return true;
-    }
-    if (kind == STORE_CONFIG)
-        return error_set(error, ERROR_INTERNAL, ORIGIN_STORAGE, "cannot remove config for %s",
-                         name);
-    return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot remove '%s/%s'",
-                           store->paths[kind], file);
+    return file && kinds[kind].remove(store, name, file, error);
 }
 
 /* ---- uploads ---- */
@@ -557,9 +566,7 @@ char *store_read_upload(Store *store, const Uuid *pool, const char *volume)
 
 static void forget_upload(Store *store, const char *file)
 {
-    bool removed;
-
-    if (!remove_name(store->folders[STORE_STATE], file, &removed))
+    if (!remove_name(store->folders[STORE_STATE], file))
         log_warning("cannot remove '%s/%s': %s", store->paths[STORE_STATE], file,
                     g_strerror(errno));
 }
@@ -663,13 +670,11 @@ static bool make_link(Store *store, int links, const char *file)
 /* Flushed at once: a link that comes back would start the pool. Errno. */
 static bool remove_link(int links, const char *file)
 {
-    bool removed;
-
-    if (!remove_name(links, file, &removed))
-        return false;
+    if (unlinkat(links, file, 0) < 0)
+        return errno == ENOENT;
     /* What was removed and comes back with a power failure is as it was before: that is worth a
      * warning, not an error that says it is still there. */
-    if (removed && !fd_flush_folder(links))
+    if (!fd_flush_folder(links))
         log_warning("an autostart link is removed, but may come back after a power failure: %s",
                     g_strerror(errno));
     return true;
@@ -681,6 +686,8 @@ bool store_set_autostart(Store *store, const char *name, bool autostart, GError 
 
     if (!file)
         return false;
+    if (autostart && !store_journal_make(store->journal, error))
+        return false; /* the link would lead to nothing */
     autofd int links = open_links(store, autostart);
     if (links < 0 && !autostart && errno == ENOENT)
         return true;

@@ -66,20 +66,16 @@ static void test_replace(Folder *folder, gconstpointer data)
     unlinkat(folder->fd, "name", 0);
 }
 
-/* With one wait, and with none. */
-static void test_publish_small(Folder *folder, gconstpointer data)
+static void test_publish_unflushed(Folder *folder, gconstpointer data)
 {
     autodraft Draft first = DRAFT_INIT, second = DRAFT_INIT;
-    g_autoptr(GError) error = NULL;
     char text[8] = "";
 
     g_assert_true(draft_create(folder->fd, 0600, &first, NULL));
-    g_assert_true(draft_publish_new(&first, "name", draft_flush, NULL, NULL));
+    g_assert_true(draft_publish_unflushed(&first, "name", NULL));
     g_assert_cmpint(first.fd, ==, -1);
     g_assert_true(draft_create(folder->fd, 0600, &second, NULL));
     g_assert_true(fd_write_at(second.fd, "new", 3, 0));
-    g_assert_false(draft_publish_new(&second, "name", draft_flush, NULL, &error));
-    g_assert_cmpint(error_errno(error), ==, EEXIST);
     g_assert_true(draft_publish_unflushed(&second, "name", NULL));
     autofd int fd = fd_open_beneath(folder->fd, "name", O_RDONLY, 0);
     g_assert_cmpint(fd_read_at(fd, text, sizeof text - 1, 0), ==, 3);
@@ -136,7 +132,7 @@ int main(int argc, char **argv)
     g_test_add("/draft/publish", Folder, NULL, folder_setup, test_publish, folder_teardown);
     g_test_add("/draft/name-taken", Folder, NULL, folder_setup, test_name_taken, folder_teardown);
     g_test_add("/draft/replace", Folder, NULL, folder_setup, test_replace, folder_teardown);
-    g_test_add("/draft/publish-small", Folder, NULL, folder_setup, test_publish_small,
+    g_test_add("/draft/publish-unflushed", Folder, NULL, folder_setup, test_publish_unflushed,
                folder_teardown);
     g_test_add("/draft/discard-folder", Folder, NULL, folder_setup, test_discard_folder,
                folder_teardown);

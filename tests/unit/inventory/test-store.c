@@ -404,19 +404,6 @@ static void test_left_drafts(Fixture *fixture, gconstpointer data)
 
 /* ---- autostart ---- */
 
-/* A power failure may leave a name with an empty file; whoever saved it wasn't told that it is. */
-static void test_left_empty(Fixture *fixture, gconstpointer data)
-{
-    g_autofree char *empty = g_build_filename(fixture->config, "empty.xml", NULL);
-
-    save_pool(fixture, STORE_CONFIG, "good");
-    write_file(fixture->config, "empty.xml", "");
-    store_close(g_steal_pointer(&fixture->store));
-    open_store(fixture);
-    g_assert_false(g_file_test(empty, G_FILE_TEST_EXISTS));
-    assert_loads(fixture, STORE_CONFIG, "good");
-}
-
 /* States on a disk are void after a boot. */
 static void test_earlier_boot(Fixture *fixture, gconstpointer data)
 {
@@ -524,7 +511,6 @@ int main(int argc, char **argv)
         {"/store/state-of-other-name", test_state_of_other_name},
         {"/store/folders-of-libvirt", test_folders_of_libvirt},
         {"/store/left-drafts", test_left_drafts},
-        {"/store/left-empty", test_left_empty},
         {"/store/earlier-boot", test_earlier_boot},
         {"/store/autostart", test_autostart},
         {"/store/stale-link", test_stale_link},
