@@ -418,6 +418,7 @@ static GSource *new_letter_source(Server *server)
 {
     GSource *source = g_unix_fd_source_new(server->core->bell, G_IO_IN);
 
+    g_source_set_can_recurse(source, TRUE); /* as a session's */
     g_source_set_callback(source, G_SOURCE_FUNC(letters_came), server, NULL);
     g_source_attach(source, server->core->config.context);
     return source;

@@ -938,6 +938,7 @@ static GSource *new_source(Session *session)
     GSource *source = g_source_new(&session_source_funcs, sizeof(SessionSource));
 
     ((SessionSource *)source)->session = session;
+    g_source_set_can_recurse(source, TRUE); /* GLib wakes its loop up twice for one that can't */
     session->watched = G_IO_IN;
     session->poll_tag = g_source_add_unix_fd(source, session->fd, session->watched);
     g_source_attach(source, session->core->config.context);
