@@ -342,13 +342,21 @@ static bool has_room(int folder)
            (fs.f_files == 0 || fs.f_favail >= 2 * JOURNAL_SLOTS);
 }
 
-/* JOURNAL_SLOTS: none is free. */
+static bool has_slot(const StoreJournal *journal, const char *file)
+{
+    for (guint i = 0; i < JOURNAL_SLOTS; i++)
+        if (g_strcmp0(journal->files[i], file) == 0)
+            return true;
+    return false;
+}
+
+/* JOURNAL_SLOTS: none is free, or the file has one. */
 static guint take_slot(StoreJournal *journal, const char *file, guint64 *ret_sequence)
 {
     g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&journal->lock);
     guint slot = 0;
 
-    if (journal->fd < 0)
+    if (journal->fd < 0 || has_slot(journal, file))
         return JOURNAL_SLOTS;
     while (slot < JOURNAL_SLOTS && journal->states[slot] != SLOT_FREE)
         slot++;

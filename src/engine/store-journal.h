@@ -34,7 +34,8 @@ StoreJournal *store_journal_new(int folder);
 void store_journal_free(StoreJournal *journal);
 
 /* True: this content of a file that isn't there is safe, and store_journal_make() makes the file.
- * False: it is up to the caller to make and flush it: there is no room, or the disk refused.
+ * False: it is up to the caller to make and flush it: there is no room, the disk refused, or
+ * what was added for this file before is not settled yet.
  * Thread-safe, as is what follows; calls for the same file are serialised by the caller. */
 bool store_journal_add(StoreJournal *journal, const char *file, const char *text);
 /* Makes the files that were added.

@@ -114,8 +114,8 @@ class Disk:
 
 
 NAMES = [f"pool-{number}" for number in range(40)]
-# Nothing is on the disk yet but the journal; it is being settled; all is.
-PAUSES = (0, 0.11, 1)
+# Nothing is on the disk yet but the journal; it is about to be settled; all is.
+PAUSES = (0, 0.99, 2)
 
 
 def made(scratch):

@@ -109,6 +109,7 @@ static void test_made(Fixture *fixture, gconstpointer data)
     g_autoptr(GError) error = NULL;
 
     g_assert_true(store_journal_add(fixture->journal, "a.xml", "<a/>"));
+    g_assert_false(store_journal_add(fixture->journal, "a.xml", "<newer/>"));
     g_assert_false(has(fixture, "a.xml"));
     store_journal_make(fixture->journal, &error);
     g_assert_no_error(error);

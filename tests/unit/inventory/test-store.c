@@ -402,6 +402,76 @@ static void test_left_drafts(Fixture *fixture, gconstpointer data)
     g_assert_false(has_entry(fixture->state, DRAFT_PREFIX "4567"));
 }
 
+#define CLIENTS  4
+#define EACH     60
+#define REPLACED "/srv/replaced"
+
+typedef struct Client {
+    Fixture *fixture;
+    int number;
+} Client;
+
+static void save_at(Fixture *fixture, const char *name, const char *path)
+{
+    g_autoptr(PoolDef) def = make_pool(name, path);
+
+    g_assert_true(store_save(fixture->store, STORE_CONFIG, def, NULL));
+}
+
+/* Of four definitions one stays, one is replaced, one goes, one comes back. */
+static void *save_and_remove(void *data)
+{
+    const Client *client = data;
+    Fixture *fixture = client->fixture;
+
+    for (int i = 0; i < EACH; i++) {
+        g_autofree char *name = g_strdup_printf("pool-%d-%02d", client->number, i);
+        save_at(fixture, name, "/srv/images");
+        if (i % 4 == 1)
+            save_at(fixture, name, REPLACED);
+        if (i % 4 >= 2)
+            g_assert_true(store_remove(fixture->store, STORE_CONFIG, name, NULL));
+        if (i % 4 == 3)
+            save_at(fixture, name, REPLACED);
+    }
+    return NULL;
+}
+
+static void assert_saved(Fixture *fixture)
+{
+    g_autoptr(GPtrArray) defs =
+        store_load(fixture->store, STORE_CONFIG, backend_schemas(), fixture->problems, NULL);
+
+    g_assert_nonnull(defs);
+    g_assert_cmpuint(defs->len, ==, CLIENTS * EACH / 4 * 3);
+    for (guint i = 0; i < defs->len; i++) {
+        const PoolDef *def = defs->pdata[i];
+        int part = atoi(strrchr(def->name, '-') + 1) % 4;
+        g_assert_cmpint(part, !=, 2);
+        g_assert_cmpstr(def->target_path, ==, part == 0 ? "/srv/images" : REPLACED);
+    }
+}
+
+/* Files are made by another thread than those that save and remove. */
+static void test_many_at_once(Fixture *fixture, gconstpointer data)
+{
+    GThread *threads[CLIENTS];
+    Client clients[CLIENTS];
+
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = (Client){fixture, i};
+        threads[i] = g_thread_new("client", save_and_remove, &clients[i]);
+    }
+    for (int i = 0; i < CLIENTS; i++)
+        g_thread_join(threads[i]);
+    assert_saved(fixture);
+    store_close(g_steal_pointer(&fixture->store));
+    g_assert_false(has_entry(fixture->config, ".cistern-journal"));
+    open_store(fixture);
+    assert_saved(fixture);
+    g_assert_cmpuint(fixture->problems->len, ==, 0);
+}
+
 /* ---- autostart ---- */
 
 /* States on a disk are void after a boot. */
@@ -511,6 +581,7 @@ int main(int argc, char **argv)
         {"/store/state-of-other-name", test_state_of_other_name},
         {"/store/folders-of-libvirt", test_folders_of_libvirt},
         {"/store/left-drafts", test_left_drafts},
+        {"/store/many-at-once", test_many_at_once},
         {"/store/earlier-boot", test_earlier_boot},
         {"/store/autostart", test_autostart},
         {"/store/stale-link", test_stale_link},
