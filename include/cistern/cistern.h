@@ -122,14 +122,16 @@ typedef enum CisternOpenFlags {
  *                        One process at a time holds it; the call waits up to ten seconds for
  *                        another one to let go;
  *        "cistern:///system", "cistern:///session"
- *                        the host's daemon (/run/cistern/cistern-sock), this user's
- *                        ($XDG_RUNTIME_DIR/cistern/cistern-sock);
+ *                        the host's daemon, this user's: at cistern/cistern-sock beneath /run,
+ *                        beneath $XDG_RUNTIME_DIR; where nobody answers there, at
+ *                        libvirt/virtstoraged-sock, the place of cisternd --libvirt. To read only,
+ *                        the host's sockets that end in -ro;
  *        "cistern+unix:///system?socket=PATH"
  *                        a daemon on another unix socket; so too without "+unix";
  *        "storage:///…", "storage+unix:///…"
- *                        other spellings of the same three;
+ *                        other spellings of the same three, that look for libvirt's socket first;
  *        NULL or ""      the variable CISTERN_DEFAULT_URI if it is set; else this user's daemon if
- *                        one answers (for root: the host's); else the embedded engine on
+ *                        one answers at either socket (for root: the host's); else the embedded engine on
  *                        /var/lib/cistern/embed for root, $XDG_DATA_HOME/cistern or
  *                        ~/.local/share/cistern for others.
  *        "cistern+tls://HOST[:PORT]/system", also without "+tls"
@@ -139,13 +141,16 @@ typedef enum CisternOpenFlags {
  *        "cistern+tcp://HOST[:PORT]/system"
  *                        by TCP (port 16509), encrypted and authenticated by SASL;
  *        "cistern+ssh://[USER@]HOST[:PORT]/system"
- *                        by ssh, with `nc -U SOCKET` on the other host; "storage+ssh://…" with
+ *                        by ssh, with `nc -U SOCKET` on the other host, which is that of the two
+ *                        that exists there; "storage+ssh://…" with
  *                        virt-ssh-helper. Parameters: socket=PATH, proxy=netcat|native|auto,
  *                        netcat=PROGRAM, command=PROGRAM in place of ssh, keyfile=PATH,
  *                        known_hosts=PATH, known_hosts_verify=normal|auto|ignore, no_tty=1;
  *        Every daemon's URI may have auth=sasl, auth=sasl.MECHANISM or auth=polkit (what has to be
  *        used if anything is), authfile=PATH (credentials in the format of libvirt's auth.conf) and
- *        name=URI (what the daemon is told).
+ *        name=URI (what the daemon is told), and mode=auto|direct|legacy: with legacy the standard
+ *        socket is libvirt/libvirt-sock alone, that of libvirtd or virtproxyd. What concerns
+ *        another transport is taken and changes nothing, as in libvirt.
  *        Bytes of DIR and PATH may be written as %XX. Unknown parameters and a fragment are
  *        refused.
  *   flags: CisternOpenFlags.

@@ -276,35 +276,66 @@ static int connect_embedded(CisternConnection *connection, bool read_only, GErro
     return connection->embedded ? embedded_connect(connection->embedded, read_only, error) : -1;
 }
 
+static bool nobody_there(const GError *error)
+{
+    return error_errno(error) == ENOENT || error_errno(error) == ECONNREFUSED;
+}
+
+static int connect_other(Uri *uri, GError **error)
+{
+    g_autoptr(GError) reason = NULL;
+    int fd = socket_connect(uri->other, &reason);
+    if (fd >= 0)
+        uri_take_other(uri);
+    else if (nobody_there(reason))
+        error_set_errno(error, ORIGIN_RPC, error_errno(reason),
+                        "no daemon answers on the socket '%s' or '%s'; start cisternd, or say "
+                        "where its socket is with ?socket=PATH",
+                        uri->path, uri->other);
+    else
+        g_propagate_error(error, g_steal_pointer(&reason));
+    return fd;
+}
+
+static int connect_daemon(Uri *uri, GError **error)
+{
+    g_autoptr(GError) reason = NULL;
+    int fd = socket_connect(uri->path, &reason);
+    if (fd < 0 && uri->other && nobody_there(reason))
+        return connect_other(uri, error);
+    if (fd < 0)
+        g_propagate_error(error, g_steal_pointer(&reason));
+    return fd;
+}
+
 static Transport *find_way(CisternConnection *connection, bool read_only, GError **error)
 {
-    const Uri *uri = connection->uri;
+    Uri *uri = connection->uri;
     if (uri->transport != URI_UNIX)
         return remote_connect(uri, read_only, error);
-    int fd = uri->embedded ? connect_embedded(connection, read_only, error)
-                           : socket_connect(uri->path, error);
+    int fd =
+        uri->embedded ? connect_embedded(connection, read_only, error) : connect_daemon(uri, error);
     return fd >= 0 ? transport_new(fd) : NULL;
+}
+
+static char *peer_name(const Uri *uri)
+{
+    return g_strdup_printf(uri->embedded ? "the engine on '%s'" : "the daemon at '%s'",
+                           uri->host ?: uri->path);
 }
 
 /* Takes over the URI. */
 static CisternConnection *open_uri(Uri *uri, bool read_only, GError **error)
 {
     CisternConnection *connection = connection_new(uri);
-    g_autofree char *peer =
-        g_strdup_printf(uri->embedded ? "the engine on '%s'" : "the daemon at '%s'",
-                        uri->host ?: uri->path);
     Transport *transport = find_way(connection, read_only, error);
+    g_autofree char *peer = peer_name(uri);
     if (transport)
         connection->client = rpc_client_new_over(transport, peer);
     if (transport && shake_hands(connection, read_only, error))
         return connection;
     cistern_close(connection);
     return NULL;
-}
-
-static bool nobody_there(const GError *error)
-{
-    return error_errno(error) == ENOENT || error_errno(error) == ECONNREFUSED;
 }
 
 static CisternConnection *open_default(bool read_only, GError **error)

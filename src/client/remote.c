@@ -196,16 +196,27 @@ static Transport *connect_tcp(const Uri *uri, bool read_only, GError **error)
 
 /* ---- ssh ---- */
 
+/* Sets `s` to the daemon's socket on the far side: of two the one that is there. */
+static char *socket_script(const Uri *uri)
+{
+    g_autofree char *socket = g_shell_quote(uri->path);
+    g_autofree char *other = uri->other ? g_shell_quote(uri->other) : NULL;
+
+    return other ? g_strdup_printf("s=%s; test -S \"$s\" || test ! -S %s || s=%s; ", socket, other,
+                                   other)
+                 : g_strdup_printf("s=%s; ", socket);
+}
+
 /* A shell on the far side is to run this. Of the programs called nc, one stays when its input ends
  * unless it gets -q0, and the others don't know that. */
 static char *netcat_script(const Uri *uri)
 {
     g_autofree char *netcat = g_shell_quote(uri->netcat ? uri->netcat : "nc");
-    g_autofree char *socket = g_shell_quote(uri->path);
+    g_autofree char *socket = socket_script(uri);
 
-    return g_strdup_printf("if %s -q 2>&1 | grep 'requires an argument' >/dev/null; "
-                           "then exec %s -q0 -U %s; else exec %s -U %s; fi",
-                           netcat, netcat, socket, netcat, socket);
+    return g_strdup_printf("%sif %s -q 2>&1 | grep 'requires an argument' >/dev/null; "
+                           "then exec %s -q0 -U \"$s\"; else exec %s -U \"$s\"; fi",
+                           socket, netcat, netcat, netcat);
 }
 
 /* ssh hands this to the user's shell on the far side, whichever that is. */
@@ -226,13 +237,16 @@ static void add_option(GPtrArray *arguments, const char *option, char *value)
     g_ptr_array_add(arguments, value);
 }
 
+/* NULL: as ssh is configured. */
 static const char *host_key_option(const Uri *uri)
 {
-    if (g_strcmp0(uri->known_hosts_verify, "ignore") == 0)
-        return "StrictHostKeyChecking=no";
-    if (g_strcmp0(uri->known_hosts_verify, "auto") == 0)
-        return "StrictHostKeyChecking=accept-new";
-    return NULL;
+    static const char *const options[] = {
+        [URI_VERIFY_NORMAL] = NULL,
+        [URI_VERIFY_AUTO] = "StrictHostKeyChecking=accept-new",
+        [URI_VERIFY_IGNORE] = "StrictHostKeyChecking=no",
+    };
+
+    return options[uri->known_hosts_verify];
 }
 
 char **remote_ssh_arguments(const Uri *uri, bool read_only)

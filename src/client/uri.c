@@ -6,10 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SYSTEM_SOCKET_DIR "/run/cistern"
-#define SYSTEM_STATE_DIR  "/var/lib/cistern/embed"
-#define SOCKET_NAME       "cistern-sock"
-#define SOCKET_NAME_RO    "cistern-sock-ro"
+#define SYSTEM_RUNTIME_DIR "/run"
+#define SYSTEM_STATE_DIR   "/var/lib/cistern/embed"
 
 /* Characters of a path that stand for themselves in a URI. */
 #define PATH_CHARS "/:@!$'()*,;~"
@@ -35,9 +33,9 @@ void uri_free(Uri *uri)
     if (!uri)
         return;
     char *const texts[] = {
-        uri->path,    uri->name,   uri->text,     uri->host,        uri->user,
-        uri->port,    uri->auth,   uri->authfile, uri->pkipath,     uri->tls_priority,
-        uri->command, uri->netcat, uri->keyfile,  uri->known_hosts, uri->known_hosts_verify,
+        uri->path,         uri->other,   uri->name,   uri->text,     uri->host,
+        uri->user,         uri->port,    uri->auth,   uri->authfile, uri->pkipath,
+        uri->tls_priority, uri->command, uri->netcat, uri->keyfile,  uri->known_hosts,
     };
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
         g_free(texts[i]);
@@ -55,29 +53,64 @@ static Uri *uri_new_embedded(const char *folder)
     return uri;
 }
 
-static Uri *uri_new_daemon(const char *path, const char *socket)
-{
-    g_autofree char *escaped = g_uri_escape_string(socket, PATH_CHARS, false);
-    Uri *uri = g_new0(Uri, 1);
-    uri->path = g_strdup(socket);
-    uri->name = g_strconcat("storage://", path, NULL);
-    uri->text = g_strconcat("cistern+unix://", path, "?socket=", escaped, NULL);
-    return uri;
-}
+/* ---- sockets ---- */
+
+/* Below the folder of what runs: the system's, or the user's. */
+typedef struct Place {
+    const char *folder, *socket;
+} Place;
+
+static const Place own_place = {"cistern", "cistern-sock"};
+static const Place libvirt_place = {"libvirt", "virtstoraged-sock"}; /* cisternd --libvirt too */
+static const Place legacy_place = {"libvirt", "libvirt-sock"};
 
 /* A user's daemon has no read-only socket; the flag in OPEN serves there. */
-static char *standard_socket(const char *path, bool read_only)
+static char *socket_at(const Place *place, const char *path, bool read_only)
 {
-    if (g_str_equal(path, "/system"))
-        return g_build_filename(SYSTEM_SOCKET_DIR, read_only ? SOCKET_NAME_RO : SOCKET_NAME, NULL);
-    return g_build_filename(g_get_user_runtime_dir(), "cistern", SOCKET_NAME, NULL);
+    bool of_system = g_str_equal(path, "/system");
+    const char *runtime = of_system ? SYSTEM_RUNTIME_DIR : g_get_user_runtime_dir();
+    g_autofree char *name = g_strconcat(place->socket, of_system && read_only ? "-ro" : NULL, NULL);
+
+    return g_build_filename(runtime, place->folder, name, NULL);
+}
+
+/* A daemon may be in its own place or in libvirt's. The scheme says which one comes first. */
+static void set_standard_sockets(Uri *uri, const char *path, bool read_only, bool is_ours)
+{
+    if (uri->mode == URI_MODE_LEGACY) {
+        uri->path = socket_at(&legacy_place, path, read_only);
+        return;
+    }
+    uri->path = socket_at(is_ours ? &own_place : &libvirt_place, path, read_only);
+    uri->other = socket_at(is_ours ? &libvirt_place : &own_place, path, read_only);
+}
+
+static char *daemon_text(const char *path, const char *socket)
+{
+    g_autofree char *escaped = g_uri_escape_string(socket, PATH_CHARS, false);
+
+    return g_strconcat("cistern+unix://", path, "?socket=", escaped, NULL);
+}
+
+void uri_take_other(Uri *uri)
+{
+    bool of_system = g_str_has_prefix(uri->text, "cistern+unix:///system?");
+
+    g_free(uri->path);
+    uri->path = g_steal_pointer(&uri->other);
+    g_free(uri->text);
+    uri->text = daemon_text(of_system ? "/system" : "/session", uri->path);
 }
 
 Uri *uri_new_default_daemon(bool read_only)
 {
     const char *path = geteuid() == 0 ? "/system" : "/session";
-    g_autofree char *socket = standard_socket(path, read_only);
-    return uri_new_daemon(path, socket);
+    Uri *uri = g_new0(Uri, 1);
+
+    set_standard_sockets(uri, path, read_only, true);
+    uri->name = g_strconcat("storage://", path, NULL);
+    uri->text = daemon_text(path, uri->path);
+    return uri;
 }
 
 Uri *uri_new_default_embedded(void)
@@ -128,40 +161,43 @@ static bool refuse_extras(const UriParts *parts, const char *text, GError **erro
 
 /* ---- parameters ---- */
 
-#define ON(transport) (1u << (transport))
-#define ON_REMOTE     (ON(URI_TLS) | ON(URI_TCP) | ON(URI_SSH))
-#define ON_ANY        (ON(URI_UNIX) | ON_REMOTE)
+typedef enum ParamKind { PARAM_TEXT, PARAM_PATH, PARAM_BOOL, PARAM_CHOICE, PARAM_UNUSED } ParamKind;
 
-typedef enum ParamKind { PARAM_TEXT, PARAM_PATH, PARAM_BOOL, PARAM_PROXY } ParamKind;
+static const char *const proxies[] = {"auto", "netcat", "native", NULL};       /* UriProxy */
+static const char *const modes[] = {"auto", "legacy", "direct", NULL};         /* UriMode */
+static const char *const verifications[] = {"normal", "auto", "ignore", NULL}; /* UriVerify */
 
-/* libvirt's names. */
+/* libvirt's names, all of those its clients keep to themselves. As there, each may stand in any
+ * URI of a daemon, whose transport heeds what concerns it: URIs are copied and changed. */
 static const struct Param {
     const char *name;
     ParamKind kind;
     size_t offset;
-    guint transports;
+    const char *const *choices; /* indexed by the value */
 } params[] = {
-    {"socket", PARAM_PATH, offsetof(Uri, path), ON(URI_UNIX) | ON(URI_SSH)},
-    {"name", PARAM_TEXT, offsetof(Uri, name), ON_ANY},
-    {"auth", PARAM_TEXT, offsetof(Uri, auth), ON_ANY},
-    {"authfile", PARAM_PATH, offsetof(Uri, authfile), ON_ANY},
-    {"pkipath", PARAM_PATH, offsetof(Uri, pkipath), ON(URI_TLS)},
-    {"tls_priority", PARAM_TEXT, offsetof(Uri, tls_priority), ON(URI_TLS)},
-    {"no_verify", PARAM_BOOL, offsetof(Uri, no_verify), ON(URI_TLS)},
-    {"no_sanity", PARAM_BOOL, offsetof(Uri, no_sanity), ON(URI_TLS)},
-    {"command", PARAM_TEXT, offsetof(Uri, command), ON(URI_SSH)},
-    {"keyfile", PARAM_PATH, offsetof(Uri, keyfile), ON(URI_SSH)},
-    {"known_hosts", PARAM_PATH, offsetof(Uri, known_hosts), ON(URI_SSH)},
-    {"known_hosts_verify", PARAM_TEXT, offsetof(Uri, known_hosts_verify), ON(URI_SSH)},
-    {"netcat", PARAM_TEXT, offsetof(Uri, netcat), ON(URI_SSH)},
-    {"no_tty", PARAM_BOOL, offsetof(Uri, no_tty), ON(URI_SSH)},
-    {"proxy", PARAM_PROXY, offsetof(Uri, proxy), ON(URI_SSH)},
+    {"socket", PARAM_PATH, offsetof(Uri, path)},
+    {"name", PARAM_TEXT, offsetof(Uri, name)},
+    {"mode", PARAM_CHOICE, offsetof(Uri, mode), modes},
+    {"auth", PARAM_TEXT, offsetof(Uri, auth)},
+    {"authfile", PARAM_PATH, offsetof(Uri, authfile)},
+    {"pkipath", PARAM_PATH, offsetof(Uri, pkipath)},
+    {"tls_priority", PARAM_TEXT, offsetof(Uri, tls_priority)},
+    {"no_verify", PARAM_BOOL, offsetof(Uri, no_verify)},
+    {"no_sanity", PARAM_BOOL, offsetof(Uri, no_sanity)},
+    {"command", PARAM_TEXT, offsetof(Uri, command)},
+    {"keyfile", PARAM_PATH, offsetof(Uri, keyfile)},
+    {"known_hosts", PARAM_PATH, offsetof(Uri, known_hosts)},
+    {"known_hosts_verify", PARAM_CHOICE, offsetof(Uri, known_hosts_verify), verifications},
+    {"netcat", PARAM_TEXT, offsetof(Uri, netcat)},
+    {"no_tty", PARAM_BOOL, offsetof(Uri, no_tty)},
+    {"proxy", PARAM_CHOICE, offsetof(Uri, proxy), proxies},
+    {"sshauth", PARAM_UNUSED}, /* of transports that libvirt has beside the ssh program */
 };
 
-static const struct Param *find_param(const char *name, UriTransport transport)
+static const struct Param *find_param(const char *name)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(params); i++)
-        if (g_str_equal(params[i].name, name) && (params[i].transports & ON(transport)))
+        if (g_str_equal(params[i].name, name))
             return &params[i];
     return NULL;
 }
@@ -172,36 +208,63 @@ static bool refuse_value(const char *name, const char *value, const char *wanted
                      name, value, wanted);
 }
 
-static bool set_proxy(Uri *uri, const char *value, GError **error)
+static bool set_choice(guint *ret, const struct Param *param, const char *value, GError **error)
 {
-    if (g_str_equal(value, "native"))
-        uri->proxy = URI_PROXY_NATIVE;
-    else if (g_str_equal(value, "netcat"))
-        uri->proxy = URI_PROXY_NETCAT;
-    else if (!g_str_equal(value, "auto"))
-        return refuse_value("proxy", value, "auto, netcat or native", error);
+    g_autofree char *words = NULL;
+
+    for (guint i = 0; param->choices[i]; i++)
+        if (g_str_equal(param->choices[i], value))
+            return *ret = i, true;
+    words = g_strjoinv(", ", (char **)param->choices);
+    g_autofree char *wanted = g_strconcat("one of ", words, NULL);
+    return refuse_value(param->name, value, wanted, error);
+}
+
+static bool set_bool(bool *ret, const struct Param *param, const char *value, GError **error)
+{
+    *ret = g_str_equal(value, "1");
+    return *ret || g_str_equal(value, "0") || refuse_value(param->name, value, "0 or 1", error);
+}
+
+static bool set_text(char **ret, const struct Param *param, const char *value, GError **error)
+{
+    if (param->kind == PARAM_PATH && !g_path_is_absolute(value))
+        return refuse_value(param->name, value, "an absolute path", error);
+    if (*value == '\0')
+        return refuse_value(param->name, value, "given", error);
+    g_free(*ret);
+    *ret = g_strdup(value);
     return true;
 }
 
 static bool set_param(Uri *uri, const struct Param *param, const char *value, GError **error)
 {
-    guint8 *at = (guint8 *)uri + param->offset;
+    void *at = (guint8 *)uri + param->offset;
 
-    if (param->kind == PARAM_PROXY)
-        return set_proxy(uri, value, error);
-    if (param->kind == PARAM_BOOL) {
-        *(bool *)at = g_str_equal(value, "1");
-        return *(bool *)at || g_str_equal(value, "0") ||
-               refuse_value(param->name, value, "0 or 1", error);
-    }
-    if (param->kind == PARAM_PATH && !g_path_is_absolute(value))
-        return refuse_value(param->name, value, "an absolute path", error);
-    if (*value == '\0')
-        return refuse_value(param->name, value, "given", error);
-    char **text = (char **)(void *)at;
-    g_free(*text);
-    *text = g_strdup(value);
-    return true;
+    if (param->kind == PARAM_UNUSED)
+        return true;
+    if (param->kind == PARAM_CHOICE)
+        return set_choice(at, param, value, error);
+    if (param->kind == PARAM_BOOL)
+        return set_bool(at, param, value, error);
+    return set_text(at, param, value, error);
+}
+
+/* The far side's shell and ssh's own options see these: nothing that either could take for more
+ * than a name. */
+static bool check_word(const char *what, const char *word, GError **error)
+{
+    if (!word || (*word != '-' && *word && !strpbrk(word, " \t\n\"'\\%")))
+        return true;
+    return error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_NONE,
+                     "the %s '%s' of the URI holds characters that no %s has", what, word, what);
+}
+
+static bool check_auth(const Uri *uri, GError **error)
+{
+    return !uri->auth || g_str_equal(uri->auth, "sasl") || g_str_equal(uri->auth, "polkit") ||
+           g_str_has_prefix(uri->auth, "sasl.") ||
+           refuse_value("auth", uri->auth, "sasl, sasl.MECHANISM or polkit", error);
 }
 
 static bool read_params(Uri *uri, const UriParts *parts, const char *text, GError **error)
@@ -217,15 +280,14 @@ static bool read_params(Uri *uri, const UriParts *parts, const char *text, GErro
                          "the parameters of the URI '%s' can't be read: %s", text, reason->message);
     g_hash_table_iter_init(&iter, given);
     while (g_hash_table_iter_next(&iter, &name, &value)) {
-        const struct Param *param = find_param(name, uri->transport);
+        const struct Param *param = find_param(name);
         if (!param)
             return error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_NONE,
-                             "unknown parameter '%s' in the URI '%s', or not for this transport",
-                             (char *)name, text);
+                             "unknown parameter '%s' in the URI '%s'", (char *)name, text);
         if (!set_param(uri, param, value, error))
             return false;
     }
-    return true;
+    return check_auth(uri, error) && check_word("file of known hosts", uri->known_hosts, error);
 }
 
 static Uri *parse_embedded(const UriParts *parts, const char *text, GError **error)
@@ -246,32 +308,6 @@ static Uri *parse_embedded(const UriParts *parts, const char *text, GError **err
 
 /* ---- remote daemons ---- */
 
-/* The far side's shell and ssh's own options see these: nothing that either could take for more
- * than a name. */
-static bool check_word(const char *what, const char *word, GError **error)
-{
-    if (!word || (*word != '-' && *word && !strpbrk(word, " \t\n\"'\\%")))
-        return true;
-    return error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_NONE,
-                     "the %s '%s' of the URI holds characters that no %s has", what, word, what);
-}
-
-static bool check_verify(const Uri *uri, GError **error)
-{
-    static const char *const words[] = {"normal", "auto", "ignore", NULL};
-
-    return !uri->known_hosts_verify || g_strv_contains(words, uri->known_hosts_verify) ||
-           refuse_value("known_hosts_verify", uri->known_hosts_verify, "normal, auto or ignore",
-                        error);
-}
-
-static bool check_auth(const Uri *uri, GError **error)
-{
-    return !uri->auth || g_str_equal(uri->auth, "sasl") || g_str_equal(uri->auth, "polkit") ||
-           g_str_has_prefix(uri->auth, "sasl.") ||
-           refuse_value("auth", uri->auth, "sasl, sasl.MECHANISM or polkit", error);
-}
-
 static bool read_host(Uri *uri, const UriParts *parts, const char *text, GError **error)
 {
     if (!parts->host || !*parts->host)
@@ -283,11 +319,19 @@ static bool read_host(Uri *uri, const UriParts *parts, const char *text, GError 
     return check_word("host", uri->host, error) && check_word("user", uri->user, error);
 }
 
-static bool read_remote(Uri *uri, const UriParts *parts, const char *text, GError **error)
+/* Where nc finds the daemon. */
+static bool set_far_sockets(Uri *uri, const UriParts *parts, const char *text, bool read_only,
+                            bool is_ours, GError **error)
 {
-    return read_host(uri, parts, text, error) && read_params(uri, parts, text, error) &&
-           check_word("file of known hosts", uri->known_hosts, error) && check_verify(uri, error) &&
-           check_auth(uri, error);
+    if (uri->path || uri->proxy != URI_PROXY_NETCAT)
+        return true;
+    if (!g_str_equal(parts->path, "/system"))
+        return error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_NONE,
+                         "the URI '%s' leads to the daemon of a user on another host: say where "
+                         "its socket is with ?socket=PATH",
+                         text);
+    set_standard_sockets(uri, parts->path, read_only, is_ours);
+    return true;
 }
 
 static Uri *parse_remote(const UriParts *parts, const char *text, bool read_only, bool is_ours,
@@ -298,40 +342,27 @@ static Uri *parse_remote(const UriParts *parts, const char *text, bool read_only
     uri->transport = transport;
     uri->text = g_strdup(text);
     uri->name = g_strconcat("storage://", parts->path, NULL);
-    uri->proxy = is_ours ? URI_PROXY_NETCAT : URI_PROXY_NATIVE;
-    if (!read_remote(uri, parts, text, error))
+    if (!read_host(uri, parts, text, error) || !read_params(uri, parts, text, error))
         return NULL;
-    if (transport == URI_SSH && !uri->path) {
-        uri->path =
-            g_build_filename(SYSTEM_SOCKET_DIR, read_only ? SOCKET_NAME_RO : SOCKET_NAME, NULL);
-        if (uri->proxy == URI_PROXY_NETCAT && !g_str_equal(parts->path, "/system")) {
-            error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_NONE,
-                      "the URI '%s' leads to the daemon of a user on another host: say where its "
-                      "socket is with ?socket=PATH",
-                      text);
-            return NULL;
-        }
-    }
+    if (uri->proxy == URI_PROXY_AUTO)
+        uri->proxy = is_ours ? URI_PROXY_NETCAT : URI_PROXY_NATIVE;
+    if (transport == URI_SSH && !set_far_sockets(uri, parts, text, read_only, is_ours, error))
+        return NULL;
     return g_steal_pointer(&uri);
 }
 
-static Uri *parse_local(const UriParts *parts, const char *text, bool read_only, GError **error)
+static Uri *parse_local(const UriParts *parts, const char *text, bool read_only, bool is_ours,
+                        GError **error)
 {
-    g_autoptr(Uri) given = g_new0(Uri, 1);
+    g_autoptr(Uri) uri = g_new0(Uri, 1);
 
-    if (!refuse_extras(parts, text, error) || !read_params(given, parts, text, error) ||
-        !check_auth(given, error))
+    uri->name = g_strconcat("storage://", parts->path, NULL);
+    if (!refuse_extras(parts, text, error) || !read_params(uri, parts, text, error))
         return NULL;
-    g_autofree char *socket =
-        given->path ? g_strdup(given->path) : standard_socket(parts->path, read_only);
-    Uri *uri = uri_new_daemon(parts->path, socket);
-    uri->auth = g_steal_pointer(&given->auth);
-    uri->authfile = g_steal_pointer(&given->authfile);
-    if (given->name) {
-        g_free(uri->name);
-        uri->name = g_steal_pointer(&given->name);
-    }
-    return uri;
+    if (!uri->path)
+        set_standard_sockets(uri, parts->path, read_only, is_ours);
+    uri->text = daemon_text(parts->path, uri->path);
+    return g_steal_pointer(&uri);
 }
 
 /* Without a transport a host is reached by TLS. */
@@ -369,7 +400,7 @@ static Uri *parse_daemon(const UriParts *parts, const char *text, bool read_only
                   parts->path);
         return NULL;
     }
-    return transport == URI_UNIX ? parse_local(parts, text, read_only, error)
+    return transport == URI_UNIX ? parse_local(parts, text, read_only, is_ours, error)
                                  : parse_remote(parts, text, read_only, is_ours, transport, error);
 }
 

@@ -6,18 +6,26 @@
 
 typedef enum UriTransport { URI_UNIX, URI_TLS, URI_TCP, URI_SSH } UriTransport;
 
-typedef enum UriProxy {                   /* what copies the bytes on the far side of ssh */
-                        URI_PROXY_NETCAT, /* `nc -U SOCKET` */
-                        URI_PROXY_NATIVE, /* virt-ssh-helper, which finds libvirt's sockets */
-} UriProxy;
+/* What copies the bytes on the far side of ssh: `nc -U SOCKET`, or virt-ssh-helper, which finds
+ * libvirt's sockets. In a Uri that was read one of the two is chosen. */
+typedef enum UriProxy { URI_PROXY_AUTO, URI_PROXY_NETCAT, URI_PROXY_NATIVE } UriProxy;
+
+/* Which daemon is looked for on a machine. LEGACY: libvirtd, or virtproxyd in its place; else one
+ * of storage. */
+typedef enum UriMode { URI_MODE_AUTO, URI_MODE_LEGACY, URI_MODE_DIRECT } UriMode;
+
+/* What becomes of an ssh key of the far side that isn't known: as ssh is configured, a new one is
+ * believed, any is. */
+typedef enum UriVerify { URI_VERIFY_NORMAL, URI_VERIFY_AUTO, URI_VERIFY_IGNORE } UriVerify;
 
 /* Where a connection URI leads. What was not given is NULL or false. */
 typedef struct Uri {
     bool embedded;
     UriTransport transport;
-    char *path; /* absolute: the embedded engine's folder, or the daemon's socket */
-    char *name; /* what the daemon is told in OPEN */
-    char *text; /* the URI in full */
+    char *path;  /* absolute: the embedded engine's folder, or the daemon's socket */
+    char *other; /* absolute: the socket to try when nobody is at `path` */
+    char *name;  /* what the daemon is told in OPEN */
+    char *text;  /* the URI in full */
 
     char *host, *user, *port; /* of transports other than URI_UNIX; never begin with a dash */
     char *pkipath;            /* absolute: the folder of all certificates */
@@ -28,9 +36,10 @@ typedef struct Uri {
     char *authfile; /* absolute: credentials */
     char *command;  /* in place of ssh */
     char *keyfile, *known_hosts, *netcat;
-    char *known_hosts_verify; /* "normal", "auto" or "ignore" */
     bool no_tty;              /* ssh must not ask */
-    UriProxy proxy;
+    guint known_hosts_verify; /* UriVerify */
+    guint proxy;              /* UriProxy */
+    guint mode;               /* UriMode */
 } Uri;
 
 void uri_free(Uri *uri);
@@ -39,6 +48,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Uri, uri_free)
 /* Takes a URI apart as cistern_open() documents it.
  * Errors: ERROR_INVALID_ARGUMENT, ERROR_NO_CONNECT. */
 Uri *uri_parse(const char *text, bool read_only, GError **error);
+
+/* The daemon is at the other socket, whose name goes into the text too. */
+void uri_take_other(Uri *uri);
 
 /* The daemon of this user, which serves when no URI is given; and the embedded engine that stands
  * in for it. */

@@ -113,8 +113,8 @@ def virsh(more, *arguments, status=0):
     return run("virsh", "-q", "-c", f"storage+ssh://far/system?{more}", *arguments, status=status)
 
 
-# By nc, with the socket named, and by libvirt's helper, which finds it.
-WAYS = ((cistern, f"socket={SOCKET}"), (cistern, "proxy=native"),
+# By nc, with the socket named or found, and by libvirt's helper, which finds it.
+WAYS = ((cistern, f"socket={SOCKET}"), (cistern, "mode=direct"), (cistern, "proxy=native"),
         (virsh, f"proxy=netcat&socket={SOCKET}"), (virsh, "proxy=native"), (virsh, "proxy=auto"))
 
 

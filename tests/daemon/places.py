@@ -4,7 +4,7 @@
 
 Debian's libvirtd makes pools; cisternd --libvirt takes them over as they are, and gives them back.
 
-usage: places.py CISTERND     (as root)
+usage: places.py CISTERND CISTERN    (as root)
 """
 
 import hashlib
@@ -17,8 +17,8 @@ import sys
 
 from scratch import Daemon, run_all, wait_until
 
-FOLDERS = ("/etc/libvirt", "/etc/cistern", "/run", "/var/lib/libvirt", "/var/cache/libvirt",
-           "/var/log/libvirt")
+FOLDERS = ("/etc/libvirt", "/etc/cistern", "/run", "/var/lib/libvirt", "/var/lib/cistern",
+           "/var/cache/libvirt", "/var/log/libvirt")
 LIBVIRTD = "/usr/sbin/libvirtd"
 NOBODY = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
 ENVIRONMENT = {**os.environ, "LC_ALL": "C", "LIBVIRT_AUTOSTART": "0"}
@@ -26,7 +26,7 @@ ENVIRONMENT = {**os.environ, "LC_ALL": "C", "LIBVIRT_AUTOSTART": "0"}
 
 def enter_namespace():
     """Starts this program again where the folders are empty and nobody else's."""
-    if sys.argv[2:] == ["inside"]:
+    if sys.argv[3:] == ["inside"]:
         return
     made = [folder for folder in FOLDERS if not os.path.isdir(folder)]
     for folder in made:
@@ -235,6 +235,61 @@ def own_place(scratch):
     assert daemon.stop() == 0
 
 
+URIS = {"system": ("storage:///system", "cistern:///system", "storage+unix:///system?mode=direct"),
+        "session": ("storage:///session", "cistern+unix:///session?no_verify=1")}
+
+
+def cistern(*arguments, wrapper=(), **environment):
+    """Returns its status and all it says."""
+    result = subprocess.run([*wrapper, os.path.realpath(sys.argv[2]), *arguments], text=True,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, timeout=60, check=False,
+                            env={**ENVIRONMENT, **environment, "CISTERN_DEFAULT_URI": ""})
+    return result.returncode, result.stdout
+
+
+def assert_found(socket, kind, **where):
+    """By every URI, and without one; the text says which daemon it is."""
+    for uri in ("", *URIS[kind]):
+        for readonly in ("", "-ro") if kind == "system" else ("",):
+            options = [*(["--connect", uri] if uri else []), *(["--readonly"] if readonly else [])]
+            said = cistern(*options, "uri", **where)
+            assert said == (0, f"cistern+unix:///{kind}?socket={socket}{readonly}\n"), (uri, said)
+
+
+def found(scratch):
+    """Our client finds the system's daemon in either place, and serves itself only without any"""
+    empty_places(scratch)
+    for options, sock in ((["--libvirt"], "/run/libvirt/virtstoraged-sock"),
+                          ([], "/run/cistern/cistern-sock")):
+        daemon = start_cisternd(scratch, *options, sock=sock)
+        assert_found(sock, "system")
+        assert daemon.stop() == 0
+    assert not os.path.exists("/var/lib/cistern/embed")
+    for uri in URIS["system"]:
+        status, said = cistern("-c", uri, "pool-list")
+        assert status == 9 and "no daemon answers" in said and "start cisternd" in said, said
+        assert "'/run/libvirt/virtstoraged-sock'" in said and "'/run/cistern/cistern-sock'" in said
+    assert cistern("uri") == (0, "embed:///var/lib/cistern/embed\n")
+    # A daemon that can't be asked is no reason to serve beside it.
+    os.makedirs("/run/cistern", exist_ok=True)
+    os.symlink("cistern-sock", "/run/cistern/cistern-sock")
+    assert cistern("uri")[0] == 9
+
+
+def found_in_session(scratch):
+    """So does that of a user"""
+    home = scratch.file("home/x")[:-2]
+    where = {"HOME": home, "XDG_RUNTIME_DIR": home, "XDG_CONFIG_HOME": home, "XDG_DATA_HOME": home}
+    shutil.chown(home, "nobody", "nogroup")
+    for options, sock in ((["--libvirt"], "libvirt/virtstoraged-sock"), ([], "cistern/cistern-sock")):
+        log = scratch.file(f"log{len(options)}", "")
+        daemon = Daemon([*NOBODY, scratch.program, *options], log, env={**ENVIRONMENT, **where})
+        daemon.wait_for_socket(os.path.join(home, sock))
+        assert_found(os.path.join(home, sock), "session", wrapper=NOBODY, **where)
+        assert daemon.stop() == 0
+
+
 if __name__ == "__main__":
     enter_namespace()
-    run_all([adoption, one_at_a_time, crash, own_place], os.path.realpath(sys.argv[1]))
+    run_all([adoption, one_at_a_time, crash, own_place, found, found_in_session], os.path.realpath(sys.argv[1]))
