@@ -261,6 +261,14 @@ static bool check_no_group(const PoolDef *pool, Operation *op, GError **error)
     return false;
 }
 
+static bool check_unused(const PoolDef *pool, GError **error)
+{
+    for (guint i = 0; i < pool->source.n_devices; i++)
+        if (!signature_check_unused(pool->source.devices[i].path, error))
+            return false;
+    return true;
+}
+
 /* Everything that can be refused is, before the first device is touched. */
 static bool check_build(const PoolDef *pool, Operation *op, guint flags, GError **error)
 {
@@ -270,7 +278,7 @@ static bool check_build(const PoolDef *pool, Operation *op, guint flags, GError 
     for (guint i = 0; i < pool->source.n_devices; i++)
         if (!check_build_device(pool->source.devices[i].path, flags, error))
             return false;
-    return check_no_group(pool, op, error);
+    return check_no_group(pool, op, error) && check_unused(pool, error);
 }
 
 /* "pvcreate", "--", DEVICE… and the like; `group` may be NULL. */
@@ -478,7 +486,7 @@ const Backend backend_logical = {
     .tools = tools,
     .build_flags = BUILD_OVERWRITE | BUILD_NO_OVERWRITE,
     .delete_flags = VOLUME_DELETE_WITH_SNAPSHOTS,
-    .same_source = source_same_device,
+    .same_source = source_same_device_or_name,
     .check = check,
     .discover = discover,
     .is_up = is_up,

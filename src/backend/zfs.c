@@ -17,5 +17,5 @@ const Backend backend_zfs = {
             .target_prefix = "/dev/zvol/",
         },
     .unavailable = "This build can't manage ZFS pools.",
-    .same_source = source_same_device,
+    .same_source = source_same_device_or_name,
 };

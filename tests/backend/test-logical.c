@@ -3,9 +3,11 @@
 #include "lvm-fake.h"
 
 #include "errors.h"
+#include "fd.h"
 #include "recorder.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #define MIB (G_GUINT64_CONSTANT(1) << 20)
 
@@ -350,6 +352,31 @@ static void test_build(FakeLvm *fake, gconstpointer data)
     assert_log(fake, erased);
 }
 
+/* Something on the second device: the first keeps what it has. */
+static void test_build_busy(FakeLvm *fake, gconstpointer data)
+{
+    const LoopOptions options = {.size = 8 * MIB};
+    g_auto(LoopDevice) second = {0};
+    g_autoptr(GError) error = NULL;
+    PoolSource *source = fake->pool ? &fake->pool->source : NULL;
+    char before[16], after[16];
+
+    if (!fake->op || !loop_attach(&second, &options))
+        return;
+    fake->exists = false;
+    source->devices = g_renew(PoolDevice, source->devices, 2);
+    source->devices[source->n_devices++] = (PoolDevice){.path = g_strdup(second.path)};
+    autofd int busy = open(second.path, O_RDWR | O_EXCL | O_CLOEXEC);
+    autofd int first = open(fake->device.path, O_RDWR | O_CLOEXEC);
+    g_assert_cmpint(pwrite(first, "something on it", 16, 0), ==, 16);
+    g_assert_cmpint(pread(first, before, sizeof before, 0), ==, 16);
+    g_assert_false(fake->backend->build(fake->pool, fake->op, BUILD_OVERWRITE, &error));
+    assert_error(&error, ERROR_SYSTEM, "is in use");
+    g_assert_cmpint(pread(first, after, sizeof after, 0), ==, 16);
+    g_assert_cmpmem(before, 16, after, 16);
+    assert_log(fake, REPORT);
+}
+
 static void test_build_fails(FakeLvm *fake, gconstpointer data)
 {
     if (!fake->op)
@@ -472,6 +499,7 @@ int main(int argc, char **argv)
     LVM_TEST("missing-device", test_missing_device);
     LVM_TEST("stop-in-use", test_stop_in_use);
     LVM_TEST("build", test_build);
+    LVM_TEST("build-busy", test_build_busy);
     LVM_TEST("build-fails", test_build_fails);
     LVM_TEST("clone-thin", test_clone_thin);
     LVM_TEST("clone-copies", test_clone_copies);

@@ -222,6 +222,13 @@ static bool open_alone(const char *device, int *ret, GError **error)
     return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot open '%s'", device);
 }
 
+bool signature_check_unused(const char *device, GError **error)
+{
+    autofd int fd = -1;
+
+    return open_alone(device, &fd, error);
+}
+
 bool signature_clear(const char *device, Operation *op, GError **error)
 {
     autofd int fd = -1;

@@ -23,6 +23,10 @@ bool signature_check_blank(const char *device, const char *format, GError **erro
  * format 'F'". */
 bool signature_require(const char *device, const char *format, GError **error);
 
+/* Nothing on this host uses the device. Errors: ERROR_SYSTEM/EBUSY when something does, or what
+ * keeps it from being opened for writing. */
+bool signature_check_unused(const char *device, GError **error);
+
 /* Removes every signature libblkid knows from the device, then zeroes its first and last MiB (all
  * of it when it is shorter) and flushes. Opened exclusively, so that a device in use is refused. */
 bool signature_clear(const char *device, Operation *op, GError **error);

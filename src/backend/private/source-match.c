@@ -21,6 +21,14 @@ bool source_same_device(const PoolDef *added, const PoolDef *existing)
     return false;
 }
 
+bool source_same_device_or_name(const PoolDef *added, const PoolDef *existing)
+{
+    bool named = added->schema == existing->schema && added->schema->takes & SOURCE_NAME;
+
+    return source_same_device(added, existing) ||
+           (named && added->source.name && source_same_name(added, existing));
+}
+
 bool source_same_host(const PoolDef *added, const PoolDef *existing)
 {
     const PoolSource *a = &added->source, *b = &existing->source;

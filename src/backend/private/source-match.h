@@ -13,6 +13,9 @@
 /* Any device path in common. */
 bool source_same_device(const PoolDef *added, const PoolDef *existing);
 
+/* Any device path in common; or, of types whose sources have names, both of one type and name. */
+bool source_same_device_or_name(const PoolDef *added, const PoolDef *existing);
+
 /* The first host's name is the same, and so is its port if the new one gives a port. */
 bool source_same_host(const PoolDef *added, const PoolDef *existing);
 
