@@ -130,9 +130,9 @@ typedef enum CisternOpenFlags {
  *                        a daemon on another unix socket; so too without "+unix";
  *        "storage:///…", "storage+unix:///…"
  *                        other spellings of the same three, that look for libvirt's socket first;
- *        NULL or ""      the variable CISTERN_DEFAULT_URI if it is set; else this user's daemon if
- *                        one answers at either socket (for root: the host's); else the embedded engine on
- *                        /var/lib/cistern/embed for root, $XDG_DATA_HOME/cistern or
+ *        NULL or ""      the variable CISTERN_DEFAULT_URI if it is set; else this user's daemon
+ *                        (for root: the host's) if one answers at either socket; else the embedded
+ *                        engine on /var/lib/cistern/embed for root, on $XDG_DATA_HOME/cistern or
  *                        ~/.local/share/cistern for others.
  *        "cistern+tls://HOST[:PORT]/system", also without "+tls"
  *                        a daemon on another host by TLS (port 16514). Parameters: pkipath=DIR (all

@@ -157,7 +157,7 @@ static TlsContext *new_context(const Uri *uri, GError **error)
         .no_sanity_check = uri->no_sanity,
     };
 
-    return tls_context_new(&settings, false, error);
+    return tls_context_new(&settings, false, NULL, error);
 }
 
 static bool shake_hands(Transport *transport, const char *host, GError **error)

@@ -298,16 +298,41 @@ static const Setter setters[] = {
     [KEY_CHOICE] = set_choice,
 };
 
+/* ---- what is wrong with it ---- */
+
+static guint line_of(const Config *config, const char *name)
+{
+    const Key *key = name ? find_key(name) : NULL;
+
+    return key ? config->lines[key - keys] : 0;
+}
+
+bool config_fail(const Config *config, const char *key, const char *reason, GError **error,
+                 const char *format, ...)
+{
+    guint line = line_of(config, key);
+    va_list args;
+
+    if (line == 0)
+        line = line_of(config, reason);
+    va_start(args, format);
+    g_autofree char *detail = g_strdup_vprintf(format, args);
+    va_end(args);
+    return line > 0 ? config_text_fail(config->file, line, error, "%s", detail)
+                    : error_set_bare(error, ERROR_INVALID_ARGUMENT, ORIGIN_NONE, "%s: %s",
+                                     config->file, detail);
+}
+
 /* ---- the file ---- */
 
-static bool set_one(const ConfigSetting *setting, const char *path, guint lines[], Config *config,
-                    GError **error)
+static bool set_one(const ConfigSetting *setting, Config *config, GError **error)
 {
     const Key *key = find_key(setting->key);
+    const char *path = config->file;
 
     if (!key)
         return config_text_fail(path, setting->line, error, "unknown key '%s'", setting->key);
-    guint *line = &lines[key - keys];
+    guint *line = &config->lines[key - keys];
     if (*line > 0)
         return config_text_fail(path, setting->line, error, "'%s' is set in line %u already",
                                 key->name, *line);
@@ -316,22 +341,34 @@ static bool set_one(const ConfigSetting *setting, const char *path, guint lines[
     return setters[key->kind](&context, error);
 }
 
+/* The line of the second of the two makes the trouble; their defaults differ. */
+static bool check_ports(const Config *config, GError **error)
+{
+    guint tls = line_of(config, "tls_port"), tcp = line_of(config, "tcp_port");
+
+    return !config->listen_tls || !config->listen_tcp || config->tls_port != config->tcp_port ||
+           config_fail(config, tls > tcp ? "tls_port" : "tcp_port", NULL, error,
+                       "'tls_port' and 'tcp_port' are both %u: each needs a port of its own",
+                       config->tls_port);
+}
+
 bool config_parse(const char *text, const char *path, ConfigSite site, Config *ret, GError **error)
 {
     g_auto(Config) config = defaults(site);
-    guint lines[G_N_ELEMENTS(keys)] = {0};
     ConfigText input = {path, text, 1};
     ConfigResult result;
 
+    config.file = g_strdup(path);
+    config.lines = g_new0(guint, G_N_ELEMENTS(keys));
     for (;;) {
         g_auto(ConfigSetting) setting = {0};
         result = config_text_next(&input, &setting, error);
         if (result != CONFIG_SETTING)
             break;
-        if (!set_one(&setting, path, lines, &config, error))
+        if (!set_one(&setting, &config, error))
             return false;
     }
-    if (result == CONFIG_BROKEN)
+    if (result == CONFIG_BROKEN || !check_ports(&config, error))
         return false;
     *ret = config;
     config = (Config){0};
@@ -370,6 +407,8 @@ static void clear_list(void *place)
 
 void config_clear(Config *config)
 {
+    g_clear_pointer(&config->file, g_free);
+    g_clear_pointer(&config->lines, g_free);
     for (guint i = 0; i < G_N_ELEMENTS(keys); i++) {
         void *place = (char *)config + keys[i].offset;
         if (keys[i].kind == KEY_WORD || keys[i].kind == KEY_PATH)

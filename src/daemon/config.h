@@ -14,6 +14,9 @@
  * have the same thing. See cisternd.conf(5).
  */
 typedef struct Config {
+    char *file;   /* it was read from */
+    guint *lines; /* of the keys, 0 for those that it hasn't; see config_fail() */
+
     LogLevel log_level;
 
     char *unix_sock_group; /* NULL: the group of this process */
@@ -49,7 +52,8 @@ typedef enum ConfigSite {
 
 /* Reads the file; one that isn't there has nothing but defaults, unless it `must_exist`.
  * Errors name file and line: keys that aren't known, that are given twice, values that aren't of
- * the key's kind or range; ERROR_SYSTEM for a file that can't be read. */
+ * the key's kind or range, that contradict each other; ERROR_SYSTEM for a file that can't be read.
+ */
 bool config_load(const char *path, ConfigSite site, bool must_exist, Config *ret, GError **error);
 
 /* The same with the text itself; `path` is for the errors. */
@@ -57,6 +61,12 @@ bool config_parse(const char *text, const char *path, ConfigSite site, Config *r
 
 void config_clear(Config *config);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Config, config_clear)
+
+/* Sets an error "<file>:<line>: …" about a value that turns out to be bad when it is used, with the
+ * line of `key`, or where the file hasn't got that, of `reason`: the key that made its default
+ * count (may be NULL). Always false. */
+bool config_fail(const Config *config, const char *key, const char *reason, GError **error,
+                 const char *format, ...) G_GNUC_PRINTF(5, 6);
 
 /* All keys, ended by NULL. Free with g_free(). */
 const char **config_keys(void);

@@ -111,7 +111,7 @@ int listener_new(int folder, const char *path, const char *name, guint mode, gid
 /* ---- the network ---- */
 
 /* -1 with errno. */
-static int listen_at(const struct addrinfo *at)
+static int bind_at(const struct addrinfo *at)
 {
     autofd int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     const int on = 1;
@@ -119,9 +119,16 @@ static int listen_at(const struct addrinfo *at)
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
         (at->ai_family == AF_INET6 &&
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) ||
-        bind(fd, at->ai_addr, at->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
+        bind(fd, at->ai_addr, at->ai_addrlen) < 0)
         return -1;
     return fd_steal(&fd);
+}
+
+static int listen_at(const struct addrinfo *at)
+{
+    autofd int fd = bind_at(at);
+
+    return fd >= 0 && listen(fd, BACKLOG) == 0 ? fd_steal(&fd) : -1;
 }
 
 /* A machine may lack IPv6, or IPv4: then the other is enough. */
@@ -144,7 +151,8 @@ static bool listen_at_all(const struct addrinfo *list, const char *address, guin
     return true;
 }
 
-bool listener_new_tcp(const char *address, guint port, GArray *ret, GError **error)
+/* Free with freeaddrinfo(). */
+static struct addrinfo *find_addresses(const char *address, guint port, GError **error)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *list = NULL;
@@ -152,10 +160,36 @@ bool listener_new_tcp(const char *address, guint port, GArray *ret, GError **err
 
     g_snprintf(service, sizeof service, "%u", port);
     int status = getaddrinfo(address, service, &hints, &list);
-    if (status != 0)
-        return error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_RPC,
-                         "listen_addr '%s' is no address of this machine: %s",
-                         address ? address : "", gai_strerror(status));
+    if (status == 0)
+        return list;
+    error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_RPC, "'%s' is no address of this machine: %s",
+              address ? address : "", gai_strerror(status));
+    return NULL;
+}
+
+bool listener_check_address(const char *address, GError **error)
+{
+    struct addrinfo *list = find_addresses(address, 0, error);
+    int errnum = 0;
+    bool any = false;
+
+    for (const struct addrinfo *at = list; at && !any; at = at->ai_next) {
+        autofd int fd = bind_at(at);
+        any = fd >= 0;
+        errnum = errno;
+    }
+    if (list && !any)
+        error_set_errno(error, ORIGIN_RPC, errnum, "nothing can listen there");
+    freeaddrinfo(list);
+    return any;
+}
+
+bool listener_new_tcp(const char *address, guint port, GArray *ret, GError **error)
+{
+    struct addrinfo *list = find_addresses(address, port, error);
+
+    if (!list)
+        return false;
     bool ok = listen_at_all(list, address, port, ret, error);
     freeaddrinfo(list);
     return ok;

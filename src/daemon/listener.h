@@ -22,6 +22,10 @@ int listener_open_folder(const char *path, guint mode, GError **error);
 int listener_new(int folder, const char *path, const char *name, guint mode, gid_t group,
                  GError **error);
 
+/* Whether it is an address, or the name of one, that this machine can listen on; may wait for a
+ * name to be resolved. The error says what is wrong with it. */
+bool listener_check_address(const char *address, GError **error);
+
 /* Listening TCP sockets: on the one address, or with NULL on all of IPv6 and IPv4. Adds their
  * descriptors to `ret` (int). */
 bool listener_new_tcp(const char *address, guint port, GArray *ret, GError **error);

@@ -28,6 +28,13 @@
 #define IDLE_TICKS   10    /* looks within the time of --timeout */
 #define LONGEST_TICK 10000 /* milliseconds */
 
+/* The configuration that a worker has read again, for the loop to take. */
+typedef struct Reload {
+    Config config;
+    TlsContext *tls; /* NULL where none is needed */
+    bool has_config, done;
+} Reload;
+
 typedef struct Daemon {
     const Options *options;
     Folders folders;
@@ -40,6 +47,7 @@ typedef struct Daemon {
     Server *server;
     GMainLoop *loop;
 
+    Reload reload;
     bool reloading, reload_again;
     bool stopping;
     gint64 stop_at;    /* then what still runs is cancelled */
@@ -141,7 +149,14 @@ static void watch_fill(Daemon *daemon)
             g_timeout_add_seconds(daemon->config.thin_pool_interval, look_at_fill, daemon);
 }
 
-/* ---- reloading ---- */
+/* ---- the configuration ---- */
+
+static bool load_config(const Daemon *daemon, Config *ret, GError **error)
+{
+    const Folders *folders = &daemon->folders;
+
+    return config_load(folders->config_file, folders->site, folders->config_must_exist, ret, error);
+}
 
 static void apply_log_level(Daemon *daemon)
 {
@@ -150,45 +165,57 @@ static void apply_log_level(Daemon *daemon)
     log_set_level(options->has_log_level ? options->log_level : daemon->config.log_level);
 }
 
-static bool reload_tls(Daemon *daemon, const Config *config, GError **error)
+/* ---- reloading ---- */
+
+static void clear_reload(Reload *reload)
 {
-    if (!daemon->tls)
-        return true;
-    TlsContext *tls = sockets_load_tls(config, error);
-    if (!tls)
-        return false;
-    tls_context_unref(daemon->tls);
-    daemon->tls = tls;
-    server_set_tls(daemon->server, tls);
-    return true;
+    config_clear(&reload->config);
+    g_clear_pointer(&reload->tls, tls_context_unref);
+    *reload = (Reload){0};
 }
 
-static void warn_of_fixed(Daemon *daemon, const Config *config)
+/* With anything wrong in the configuration nothing is read. */
+static bool read_config_again(Daemon *daemon, GError **error)
 {
-    g_autofree char *changes = config_fixed_changes(&daemon->config, config);
+    Reload *reload = &daemon->reload;
+
+    if (!load_config(daemon, &reload->config, error) || !sockets_check(&reload->config, error))
+        return false;
+    if (daemon->tls)
+        reload->tls = sockets_load_tls(&reload->config, error);
+    return reload->tls || !daemon->tls;
+}
+
+static void warn_of_fixed(Daemon *daemon)
+{
+    g_autofree char *changes = config_fixed_changes(&daemon->config, &daemon->reload.config);
 
     if (changes)
         log_warning("%s: these count when the daemon starts again: %s", daemon->folders.config_file,
                     changes);
 }
 
-/* Takes what a running daemon can take; with any error nothing. */
-static bool reload_config(Daemon *daemon, GError **error)
+static void take_tls(Daemon *daemon)
 {
-    const Folders *folders = &daemon->folders;
-    g_auto(Config) config = {0};
+    if (!daemon->reload.tls)
+        return;
+    tls_context_unref(daemon->tls);
+    daemon->tls = g_steal_pointer(&daemon->reload.tls);
+    server_set_tls(daemon->server, daemon->tls);
+}
 
-    if (!config_load(folders->config_file, folders->site, folders->config_must_exist, &config,
-                     error) ||
-        !reload_tls(daemon, &config, error))
-        return false;
-    warn_of_fixed(daemon, &config);
-    daemon->config.log_level = config.log_level;
-    daemon->config.stop_timeout = config.stop_timeout;
-    daemon->config.thin_pool_interval = config.thin_pool_interval;
+/* What a running daemon can take. */
+static void take_config(Daemon *daemon)
+{
+    const Config *config = &daemon->reload.config;
+
+    warn_of_fixed(daemon);
+    take_tls(daemon);
+    daemon->config.log_level = config->log_level;
+    daemon->config.stop_timeout = config->stop_timeout;
+    daemon->config.thin_pool_interval = config->thin_pool_interval;
     apply_log_level(daemon);
     watch_fill(daemon);
-    return true;
 }
 
 static void begin_reload(Daemon *daemon);
@@ -201,7 +228,8 @@ static gboolean end_reload(void *data)
     if (daemon->stopping)
         return G_SOURCE_REMOVE;
     notify_ready();
-    log_info("reloaded");
+    if (daemon->reload.done)
+        log_info("reloaded");
     if (daemon->reload_again)
         begin_reload(daemon);
     return G_SOURCE_REMOVE;
@@ -213,23 +241,44 @@ static void reload_definitions(void *data)
     Daemon *daemon = data;
     g_autoptr(GError) error = NULL;
 
-    if (!engine_reload(daemon->engine, &error))
+    daemon->reload.done = engine_reload(daemon->engine, &error);
+    if (error)
         log_error("the definitions were not read again: %s", error->message);
     g_idle_add(end_reload, daemon);
 }
 
-static void begin_reload(Daemon *daemon)
+static gboolean reload_rest(void *data)
 {
+    Daemon *daemon = data;
+
+    if (daemon->stopping || !daemon->reload.has_config)
+        return end_reload(daemon);
+    take_config(daemon);
+    engine_run(daemon->engine, NULL, WORK_CONTROL, reload_definitions, daemon);
+    return G_SOURCE_REMOVE;
+}
+
+/* On a worker: files may be slow, and names to be resolved. */
+static void reload_config(void *data)
+{
+    Daemon *daemon = data;
     g_autoptr(GError) error = NULL;
 
+    daemon->reload.has_config = read_config_again(daemon, &error);
+    if (error)
+        log_error("everything stays as it was: %s", error->message);
+    g_idle_add(reload_rest, daemon);
+}
+
+static void begin_reload(Daemon *daemon)
+{
     daemon->reload_again = daemon->reloading;
     if (daemon->reloading || daemon->stopping)
         return;
     daemon->reloading = true;
+    clear_reload(&daemon->reload);
     notify_reloading();
-    if (!reload_config(daemon, &error))
-        log_error("the configuration stays as it was: %s", error->message);
-    engine_run(daemon->engine, NULL, WORK_CONTROL, reload_definitions, daemon);
+    engine_run(daemon->engine, NULL, WORK_CONTROL, reload_config, daemon);
 }
 
 /* ---- signals ---- */
@@ -356,14 +405,6 @@ static void stop(Daemon *daemon)
     fd_close(&daemon->lock);
 }
 
-static bool load_config(Daemon *daemon, GError **error)
-{
-    const Folders *folders = &daemon->folders;
-
-    return config_load(folders->config_file, folders->site, folders->config_must_exist,
-                       &daemon->config, error);
-}
-
 static void serve(Daemon *daemon, GError **error)
 {
     apply_log_level(daemon);
@@ -389,10 +430,12 @@ static int run(const Options *options)
         .sockets = SOCKETS_INIT,
     };
 
-    if (load_config(&daemon, &error) && !options->check_config)
+    if (load_config(&daemon, &daemon.config, &error) && sockets_check(&daemon.config, &error) &&
+        !options->check_config)
         serve(&daemon, &error);
     if (error)
         log_error("%s", error->message);
+    clear_reload(&daemon.reload);
     config_clear(&daemon.config);
     folders_clear(&daemon.folders);
     return error ? error_exit_status(error_code(error)) : EXIT_SUCCESS;

@@ -16,13 +16,26 @@
 
 /* ---- TLS ---- */
 
+static bool blame_tls(const Config *config, TlsPart part, const GError *reason, GError **error)
+{
+    static const char *const keys[] = {
+        [TLS_CA] = "ca_file",   [TLS_CRL] = "crl_file",          [TLS_CERTIFICATE] = "cert_file",
+        [TLS_KEY] = "key_file", [TLS_PRIORITY] = "tls_priority",
+    };
+
+    return config_fail(config, keys[part], "listen_tls", error, "'%s': %s", keys[part],
+                       error_detail(reason));
+}
+
 TlsContext *sockets_load_tls(const Config *config, GError **error)
 {
+    g_autoptr(GError) reason = NULL;
     const char *crl = config->crl_file;
+    TlsPart bad;
 
     if (!crl && access(CRL_FILE, F_OK) == 0)
         crl = CRL_FILE;
-    return tls_context_new(
+    TlsContext *context = tls_context_new(
         &(TlsSettings){
             .ca = config->ca_file,
             .crl = crl,
@@ -33,7 +46,10 @@ TlsContext *sockets_load_tls(const Config *config, GError **error)
             .no_verify = config->tls_no_verify_certificate,
             .no_sanity_check = config->tls_no_sanity_certificate,
         },
-        true, error);
+        true, &bad, &reason);
+    if (!context)
+        blame_tls(config, bad, reason, error);
+    return context;
 }
 
 bool sockets_want_tls(const Config *config, const GArray *activated)
@@ -65,16 +81,18 @@ static ListenerConfig listener_config(const Config *config, ListenerKind kind, b
 
 /* ---- unix sockets ---- */
 
-static bool find_group(const char *name, gid_t *ret, GError **error)
+static bool find_group(const Config *config, gid_t *ret, GError **error)
 {
+    const char *name = config->unix_sock_group;
+
     *ret = (gid_t)-1;
     if (!name)
         return true;
     errno = 0;
     const struct group *group = getgrnam(name);
     if (!group)
-        return error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_RPC,
-                         "unix_sock_group '%s' is no group of this machine", name);
+        return config_fail(config, "unix_sock_group", NULL, error,
+                           "'unix_sock_group' can't be '%s': this machine has no such group", name);
     *ret = group->gr_gid;
     return true;
 }
@@ -163,6 +181,26 @@ static bool take_all(const Opening *opening, GArray *activated, bool *ret_has_un
 
 /* ---- all of them ---- */
 
+static bool check_address(const Config *config, GError **error)
+{
+    g_autoptr(GError) reason = NULL;
+
+    return (!config->listen_tls && !config->listen_tcp) || !config->listen_addr ||
+           listener_check_address(config->listen_addr, &reason) ||
+           config_fail(config, "listen_addr", NULL, error, "'listen_addr' can't be '%s': %s",
+                       config->listen_addr, error_detail(reason));
+}
+
+bool sockets_check(const Config *config, GError **error)
+{
+    gid_t group;
+
+    if (!find_group(config, &group, error) || !check_address(config, error))
+        return false;
+    g_autoptr(TlsContext) tls = config->listen_tls ? sockets_load_tls(config, error) : NULL;
+    return tls || !config->listen_tls;
+}
+
 bool sockets_open(Sockets *sockets, const Folders *folders, const Config *config, GArray *activated,
                   TlsContext *tls, Server *server, GError **error)
 {
@@ -171,7 +209,7 @@ bool sockets_open(Sockets *sockets, const Folders *folders, const Config *config
 
     sockets->made = g_ptr_array_new_with_free_func(g_free);
     return take_all(&opening, activated, &has_unix, error) &&
-           find_group(config->unix_sock_group, &opening.group, error) &&
+           find_group(config, &opening.group, error) &&
            (has_unix || open_all_unix(&opening, error)) &&
            (!config->listen_tls || open_network(&opening, LISTENER_TLS, config->tls_port, error)) &&
            (!config->listen_tcp || open_network(&opening, LISTENER_TCP, config->tcp_port, error));

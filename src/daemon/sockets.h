@@ -18,7 +18,12 @@ typedef struct Sockets {
         .folder = -1                                                                               \
     }
 
-/* The certificates that the configuration names, or NULL. */
+/* Whether the values of the configuration can be used on this machine: the group, the address, and
+ * what TLS needs. Opens nothing that stays. Errors name file and line. May wait for names to be
+ * resolved. */
+bool sockets_check(const Config *config, GError **error);
+
+/* The certificates that the configuration names, or NULL. Errors name file and line. */
 TlsContext *sockets_load_tls(const Config *config, GError **error);
 
 /* Has the server listen. Of the unix sockets none is made where the service manager handed over any

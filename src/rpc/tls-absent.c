@@ -11,8 +11,11 @@ static void refuse(GError **error)
               "this build has no TLS: it was made without GnuTLS");
 }
 
-TlsContext *tls_context_new(const TlsSettings *settings, bool is_server, GError **error)
+TlsContext *tls_context_new(const TlsSettings *settings, bool is_server, TlsPart *ret_bad,
+                            GError **error)
 {
+    if (ret_bad)
+        *ret_bad = TLS_CA;
     refuse(error);
     return NULL;
 }

@@ -149,13 +149,18 @@ static bool load_revoked(TlsContext *context, const TlsSettings *settings, GErro
     return count >= 0 || refuse_code(error, settings->crl, count);
 }
 
+static bool look_for_key(TlsContext *context, const TlsSettings *settings, GError **error)
+{
+    return !settings->key || check_readable(settings->key, error);
+}
+
 static bool load_own(TlsContext *context, const TlsSettings *settings, GError **error)
 {
     if (!settings->certificate && !settings->key && !context->is_server)
         return true;
     if (!settings->certificate || !settings->key)
         return refuse(error, "TLS", "needs both a certificate and its key");
-    if (!check_readable(settings->certificate, error) || !check_readable(settings->key, error))
+    if (!check_readable(settings->certificate, error))
         return false;
     int code = gnutls_certificate_set_x509_key_file(context->credentials, settings->certificate,
                                                     settings->key, GNUTLS_X509_FMT_PEM);
@@ -236,8 +241,22 @@ static bool begin_library(GError **error)
                                   gnutls_strerror(code));
 }
 
-TlsContext *tls_context_new(const TlsSettings *settings, bool is_server, GError **error)
+/* In the order in which they need each other. */
+static const struct {
+    TlsPart part;
+    bool (*load)(TlsContext *context, const TlsSettings *settings, GError **error);
+} steps[] = {
+    {TLS_PRIORITY, load_priority}, {TLS_CA, load_trust},        {TLS_CRL, load_revoked},
+    {TLS_KEY, look_for_key},       {TLS_CERTIFICATE, load_own}, {TLS_CERTIFICATE, check_own},
+};
+
+TlsContext *tls_context_new(const TlsSettings *settings, bool is_server, TlsPart *ret_bad,
+                            GError **error)
 {
+    TlsPart unwanted;
+    TlsPart *part = ret_bad ? ret_bad : &unwanted;
+
+    *part = TLS_CA;
     if (!begin_library(error))
         return NULL;
     g_autoptr(TlsContext) context = g_new0(TlsContext, 1);
@@ -247,10 +266,11 @@ TlsContext *tls_context_new(const TlsSettings *settings, bool is_server, GError 
     context->no_verify = settings->no_verify;
     context->allowed_dn = g_strdupv((char **)settings->allowed_dn);
     gnutls_certificate_allocate_credentials(&context->credentials);
-    if (!load_priority(context, settings, error) || !load_trust(context, settings, error) ||
-        !load_revoked(context, settings, error) || !load_own(context, settings, error) ||
-        !check_own(context, settings, error))
-        return NULL;
+    for (guint i = 0; i < G_N_ELEMENTS(steps); i++) {
+        *part = steps[i].part;
+        if (!steps[i].load(context, settings, error))
+            return NULL;
+    }
     return g_steal_pointer(&context);
 }
 

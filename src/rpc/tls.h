@@ -20,12 +20,16 @@ typedef struct TlsSettings {
     bool no_sanity_check;          /* of our own certificate */
 } TlsSettings;
 
+/* Of the settings. */
+typedef enum TlsPart { TLS_CA, TLS_CRL, TLS_CERTIFICATE, TLS_KEY, TLS_PRIORITY } TlsPart;
+
 typedef struct TlsContext TlsContext;
 
 /* Reads the files, and checks that our own certificate is fit for its use.
- * Errors: ERROR_SYSTEM for a file that can't be read, ERROR_CONFIG_UNSUPPORTED for what it holds.
- */
-TlsContext *tls_context_new(const TlsSettings *settings, bool is_server, GError **error);
+ * Errors: ERROR_SYSTEM for a file that can't be read, ERROR_CONFIG_UNSUPPORTED for what it holds;
+ * `ret_bad` (may be NULL) is which of the settings that is. */
+TlsContext *tls_context_new(const TlsSettings *settings, bool is_server, TlsPart *ret_bad,
+                            GError **error);
 TlsContext *tls_context_ref(TlsContext *context);
 void tls_context_unref(TlsContext *context);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TlsContext, tls_context_unref)

@@ -189,12 +189,59 @@ def configuration(scratch):
     scratch.file("root/etc/cisternd.conf", "nonsense = 1\n")
     broken = scratch.start_plain("--root", scratch.root)
     assert broken.wait() != 0 and "etc/cisternd.conf:1: unknown key 'nonsense'" in broken.log
-    scratch.file("root/etc/cisternd.conf", "unix_sock_group = \"no-such-group\"\n")
-    assert scratch.start_plain("--check-config", "--root", scratch.root).wait() == 0
-    broken = scratch.start_plain("--root", scratch.root)
-    assert broken.wait() != 0 and "'no-such-group' is no group" in broken.log, broken.log
+    os.remove(scratch.file("root/etc/cisternd.conf"))
     missing = scratch.start_plain("--root", scratch.root, "-f", "/does/not/exist")
     assert missing.wait() != 0 and "/does/not/exist" in missing.log
+
+
+UNUSABLE = (("unix_sock_group = 'no-such-group'", 2, "'unix_sock_group' can't be 'no-such-group'"),
+            ("listen_addr = 'no such host'\nlisten_tcp = 1", 2, "'listen_addr' can't be 'no such"),
+            ("listen_addr = '192.0.2.1'\nlisten_tcp = 1", 2, "'listen_addr' can't be '192.0.2.1'"),
+            ("listen_tls = 1\ntls_priority = 'FOO'", 3, "'tls_priority': GnuTLS does not take"),
+            ("listen_tls = 1\nca_file = '/no/ca'", 3, "'ca_file': can't read '/no/ca'"),
+            ("ca_file = '/etc/passwd'\nlisten_tls = 1", 2, "'ca_file': /etc/passwd"),
+            ("listen_tls = 1\ntls_port = 16509\nlisten_tcp = 1", 3,
+             "'tls_port' and 'tcp_port' are both 16509"))
+
+
+def unusable(scratch):
+    """A value that this machine can't use is refused with its line, in use and only looked at"""
+    config = scratch.file("root/etc/cisternd.conf")
+    for text, line, words in UNUSABLE:
+        scratch.file("root/etc/cisternd.conf", f"\n{text}\n")
+        for option in (), ("--check-config",):
+            broken = scratch.start_plain("--root", scratch.root, *option)
+            assert broken.wait() == 2, (text, broken.process.returncode)
+            assert f"{config}:{line}: {words}" in broken.log, broken.log
+        assert not os.path.exists(os.path.join(scratch.root, "run")), "nothing was begun"
+    # A default that doesn't hold is blamed on what makes it count.
+    certificate = "/etc/pki/libvirt/servercert.pem"
+    if not os.path.exists(certificate):
+        scratch.file("root/etc/cisternd.conf", "\nlisten_tls = 1\n")
+        broken = scratch.start_plain("--root", scratch.root, "--check-config")
+        assert broken.wait() == 2 and f"{config}:2: '" in broken.log, broken.log
+    # What nothing uses isn't looked at.
+    scratch.file("root/etc/cisternd.conf", "ca_file = '/no/ca'\nlisten_addr = 'no such host'\n")
+    assert scratch.start_plain("--root", scratch.root, "--check-config").wait() == 0
+
+
+def bad_reload(scratch):
+    """SIGHUP with a bad configuration reads nothing, and the log doesn't say otherwise"""
+    daemon = scratch.start("--verbose")
+    config = scratch.file("root/etc/cisternd.conf")
+    scratch.file("root/etc/new.xml", POOL.format("new", scratch.path))
+    for text, line in ("x = 1\n", 1), ("\nunix_sock_group = 'no-such-group'\n", 2):
+        scratch.file("root/etc/cisternd.conf", text)
+        daemon.signal(signal.SIGHUP)
+        complaint = f"error: everything stays as it was: {config}:{line}: "
+        wait_until(lambda words=complaint: words in daemon.log, "a complaint")
+    assert scratch.virsh("pool-list", "--all", "--name") == ""
+    assert "info: reloaded" not in daemon.log, daemon.log
+    scratch.file("root/etc/cisternd.conf", "")
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: "info: reloaded" in daemon.log, "a reload")
+    assert scratch.virsh("pool-list", "--all", "--name") == "new"
+    assert daemon.stop() == 0
 
 
 def reload(scratch):
@@ -390,5 +437,5 @@ def session(scratch):
 
 if __name__ == "__main__":
     run_all([readiness, watchdog, activation, activation_by_systemd, bad_activation, configuration,
-             reload, log_lines, graceful_stop, stop_with_limit, stop_at_once, idle, second,
+             unusable, reload, bad_reload, log_lines, graceful_stop, stop_with_limit, stop_at_once, idle, second,
              session], os.path.realpath(sys.argv[1]))

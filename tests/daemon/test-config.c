@@ -113,6 +113,8 @@ static const struct {
     {"\ntls_allowed_dn_list = [\n\"a\",\n", "f:2: ", "no closing bracket"},
     {"tls_allowed_dn_list = [\n\"a\"\n\"b\"]", "f:3: ", "comma or the closing bracket"},
     {"ca_file = \"relative.pem\"\n", "f:1: ", "does not begin with /"},
+    {"listen_tls = 1\nlisten_tcp = 1\ntls_port = 16509\n", "f:3: ", "port of its own"},
+    {"listen_tls = 1\nlisten_tcp = 1\n\ntls_port = 7\ntcp_port = 7\n", "f:5: ", "both 7"},
     {"= 5\n", "f:1: ", "a line is"},
     {"[section]\n", "f:1: ", "a line is"},
     {"\xff\xfe\n", "f:1: ", "a line is"},
@@ -172,6 +174,27 @@ static void files_are_looked_for(void)
     g_assert_nonnull(strstr(zero->message, "zero byte"));
     g_unlink(path);
     g_rmdir(dir);
+}
+
+/* What is found bad only when it is used. */
+static void errors_have_lines(void)
+{
+    static const struct {
+        const char *key, *reason, *says;
+    } rows[] = {
+        {"ca_file", NULL, "f:3: bad 1"},           {"ca_file", "listen_tls", "f:3: bad 1"},
+        {"cert_file", "listen_tls", "f:2: bad 1"}, {"cert_file", NULL, "f: bad 1"},
+        {"cert_file", "listen_tcp", "f: bad 1"},
+    };
+    g_auto(Config) config = {0};
+
+    g_assert_true(
+        config_parse("\nlisten_tls = 1\nca_file = '/x'", "f", CONFIG_SITE_SYSTEM, &config, NULL));
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GError) error = NULL;
+        g_assert_false(config_fail(&config, rows[i].key, rows[i].reason, &error, "bad %d", 1));
+        g_assert_cmpstr(error->message, ==, rows[i].says);
+    }
 }
 
 static void what_needs_a_restart_is_named(void)
@@ -267,6 +290,7 @@ int main(int argc, char **argv)
     g_test_add_func("/config/refusals", bad_files_are_refused);
     g_test_add_func("/config/garbage", garbage_is_harmless);
     g_test_add_func("/config/files", files_are_looked_for);
+    g_test_add_func("/config/lines", errors_have_lines);
     g_test_add_func("/config/restart", what_needs_a_restart_is_named);
     g_test_add_func("/config/sample", every_key_is_in_the_sample);
     g_test_add_func("/config/manual", every_key_is_in_the_manual);
