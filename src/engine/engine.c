@@ -6,9 +6,8 @@
 #include "capabilities.h"
 #include "log.h"
 
-/* Threads for work that may take long, and how many of them one pool can have. */
-#define WORKERS_MAX      32
-#define WORKERS_PER_POOL 4
+/* Clones and wipes of many disks at once go on beside the short calls of their pool. */
+static const WorkersLimits workers_limits = {.threads = 32, .per_key = 4, .long_per_key = 24};
 
 /* How long a close waits for what hangs. */
 #define CLOSE_PATIENCE (10 * G_TIME_SPAN_SECOND)
@@ -39,7 +38,7 @@ static Engine *engine_new(const EngineConfig *config, Store *store)
     engine->runner = config->runner;
     engine->runner_data = config->runner_data;
     engine->store = store;
-    engine->workers = workers_new(WORKERS_MAX, WORKERS_PER_POOL);
+    engine->workers = workers_new(&workers_limits);
     engine->events = event_queue_new();
     engine->watch = watch_new(&error);
     if (!engine->watch)

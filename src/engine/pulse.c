@@ -5,11 +5,14 @@
 #include "lease-private.h"
 #include "log.h"
 #include "pool-private.h"
+#include "thread.h"
 
 /* How often one looks while something runs, and how long an answer counts. */
-#define LOOK_INTERVAL (500 * G_TIME_SPAN_MILLISECOND)
+#define LOOK_INTERVAL (250 * G_TIME_SPAN_MILLISECOND)
 #define ASK_INTERVAL  (3 * G_TIME_SPAN_SECOND)
 #define STACK_SIZE    (256 * 1024)
+/* How long work counts against the few places that a pool's calls have. */
+#define LONG_WORK (250 * G_TIME_SPAN_MILLISECOND)
 
 struct Pulse {
     Engine *engine;
@@ -73,25 +76,12 @@ static void *ask(void *data)
     return NULL;
 }
 
-static bool start_thread(Pool *pool)
-{
-    pthread_attr_t attributes;
-    pthread_t thread;
-
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    int status = pthread_create(&thread, &attributes, ask, pool);
-    pthread_attr_destroy(&attributes);
-    return status == 0;
-}
-
 static void start_asking(Pulse *pulse, Pool *pool)
 {
     g_mutex_lock(&pulse->lock);
     pulse->asking++;
     g_mutex_unlock(&pulse->lock);
-    if (start_thread(pool_ref(pool)))
+    if (thread_start_detached(STACK_SIZE, ask, pool_ref(pool)) == 0)
         return;
     note_answer(pool); /* no thread: that says nothing about the storage */
     pool_unref(pool);
@@ -160,6 +150,7 @@ static bool examine_all(Pulse *pulse)
     Engine *engine = pulse->engine;
     g_autoptr(GHashTable) busy = g_hash_table_new(NULL, NULL);
 
+    workers_set_long(engine->workers, LONG_WORK);
     workers_busy_keys(engine->workers, busy);
     add_leased(engine, busy);
     if (g_hash_table_size(busy) == 0)

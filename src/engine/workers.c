@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "workers.h"
 
-#include <pthread.h>
-
 #include "log.h"
 #include "priority.h"
+#include "thread.h"
 
 #define IDLE_SECONDS 5
 /* Of all threads, those that are written off included. */
@@ -15,13 +14,17 @@
 typedef struct Work {
     WorkFunc func;
     void *data;
+    gint64 started; /* monotonic */
+    bool is_long;   /* it counts as such */
+    GList place;    /* in Lane.running */
 } Work;
 
 /* The work of one key. Exists while there is any. */
 typedef struct Lane {
     gconstpointer key;
     guint limit;
-    guint running;
+    GQueue running; /* of Work */
+    guint n_long;   /* of those */
     bool is_hung;
     GQueue queue; /* of Work */
     bool is_ready;
@@ -34,25 +37,25 @@ struct Workers {
     GMutex lock;
     GCond wake;  /* an idle thread shall look */
     GCond ended; /* a thread has ended */
-    guint max_threads, max_per_key;
+    WorkersLimits limits;
     GHashTable *lanes; /* key → Lane */
     GQueue ready;      /* of Lane, taking turns */
     guint threads, idle;
     guint written_off; /* of the threads: those that run work of hung lanes */
+    guint n_long;      /* of the threads: those that run long work of others */
     bool is_looking;   /* a thread was woken or started and hasn't looked yet */
     bool stopping;     /* threads end when there is nothing to do */
     bool abandoned;    /* nobody waits any more: the last thread releases all */
 };
 
-Workers *workers_new(guint max_threads, guint max_per_key)
+Workers *workers_new(const WorkersLimits *limits)
 {
     Workers *workers = g_new0(Workers, 1);
 
     g_mutex_init(&workers->lock);
     g_cond_init(&workers->wake);
     g_cond_init(&workers->ended);
-    workers->max_threads = MAX(max_threads, 1);
-    workers->max_per_key = MAX(max_per_key, 1);
+    workers->limits = *limits;
     workers->lanes = g_hash_table_new(NULL, NULL);
     g_queue_init(&workers->ready);
     return workers;
@@ -89,9 +92,10 @@ static Lane *get_lane(Workers *workers, gconstpointer key)
         return lane;
     lane = g_new0(Lane, 1);
     lane->key = key;
-    lane->limit = key ? workers->max_per_key : MAX(workers->max_threads / 2, 1);
+    lane->limit = key ? workers->limits.per_key : MAX(workers->limits.threads / 2, 1);
     lane->ready.data = lane;
     g_queue_init(&lane->queue);
+    g_queue_init(&lane->running);
     g_hash_table_insert(workers->lanes, (gpointer)key, lane);
     return lane;
 }
@@ -99,10 +103,12 @@ static Lane *get_lane(Workers *workers, gconstpointer key)
 /* Lines a lane up if it has work and may start it; removes it when it has none left. */
 static void settle_lane(Workers *workers, Lane *lane)
 {
-    if (!lane->is_ready && !g_queue_is_empty(&lane->queue) && lane->running < lane->limit) {
+    guint counted = lane->running.length - lane->n_long;
+
+    if (!lane->is_ready && !g_queue_is_empty(&lane->queue) && counted < lane->limit) {
         lane->is_ready = true;
         g_queue_push_tail_link(&workers->ready, &lane->ready);
-    } else if (lane->running == 0 && g_queue_is_empty(&lane->queue)) {
+    } else if (g_queue_is_empty(&lane->running) && g_queue_is_empty(&lane->queue)) {
         g_hash_table_remove(workers->lanes, lane->key);
         lane_free(lane);
     }
@@ -117,9 +123,11 @@ static Work *take_work(Workers *workers, Lane **ret_lane)
         return NULL;
     Lane *lane = link->data;
     lane->is_ready = false;
-    lane->running++;
     workers->written_off += lane->is_hung;
     Work *work = g_queue_pop_head(&lane->queue);
+    work->started = g_get_monotonic_time();
+    work->place.data = work;
+    g_queue_push_tail_link(&lane->running, &work->place);
     settle_lane(workers, lane);
     *ret_lane = lane;
     return work;
@@ -141,14 +149,24 @@ static bool wait_for_work(Workers *workers)
 
 static void unlock_and_wake(Workers *workers);
 
+/* A hung lane's work is written off, whether it is long or not. */
+static void count_out(Workers *workers, Lane *lane, Work *work)
+{
+    g_queue_unlink(&lane->running, &work->place);
+    lane->n_long -= work->is_long;
+    if (lane->is_hung)
+        workers->written_off--;
+    else
+        workers->n_long -= work->is_long;
+}
+
 static void run_work(Workers *workers, Work *work, Lane *lane)
 {
     unlock_and_wake(workers);
     work->func(work->data);
-    g_free(work);
     g_mutex_lock(&workers->lock);
-    lane->running--;
-    workers->written_off -= lane->is_hung;
+    count_out(workers, lane, work);
+    g_free(work);
     settle_lane(workers, lane);
 }
 
@@ -180,21 +198,6 @@ static void *run_thread(void *data)
     return NULL;
 }
 
-/* Returns an errno. */
-static int start_thread(Workers *workers)
-{
-    pthread_attr_t attributes;
-    pthread_t thread;
-    int status;
-
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    status = pthread_create(&thread, &attributes, run_thread, workers);
-    pthread_attr_destroy(&attributes);
-    return status;
-}
-
 /* Sees to it that a thread looks for work, if there is any that may start. One at a time: when it
  * has found some, it sees to the next. True when that is a sleeping one, which has to be woken. */
 static bool choose_thread(Workers *workers)
@@ -203,10 +206,10 @@ static bool choose_thread(Workers *workers)
         return false;
     if (workers->idle > 0)
         return workers->is_looking = true;
-    if (workers->threads - workers->written_off >= workers->max_threads ||
+    if (workers->threads - workers->written_off - workers->n_long >= workers->limits.threads ||
         workers->threads >= THREADS_LIMIT)
         return false;
-    int status = start_thread(workers);
+    int status = thread_start_detached(STACK_SIZE, run_thread, workers);
     if (status != 0) {
         /* What is queued starts when another thread is free, or with the next work. */
         log_warning("cannot start another worker thread: %s", g_strerror(status));
@@ -239,7 +242,7 @@ void workers_run(Workers *workers, gconstpointer key, WorkFunc func, void *data)
 {
     Work *work = g_new(Work, 1);
 
-    *work = (Work){func, data};
+    *work = (Work){.func = func, .data = data};
     g_mutex_lock(&workers->lock);
     if (workers->abandoned) {
         g_free(work);
@@ -257,14 +260,47 @@ void workers_write_off(Workers *workers, gconstpointer key, bool hung)
     Lane *lane = g_hash_table_lookup(workers->lanes, key);
     if (lane && lane->is_hung != hung) {
         lane->is_hung = hung;
-        if (hung)
-            workers->written_off += lane->running;
-        else
-            workers->written_off -= lane->running;
+        if (hung) {
+            workers->written_off += lane->running.length;
+            workers->n_long -= lane->n_long;
+        } else {
+            workers->written_off -= lane->running.length;
+            workers->n_long += lane->n_long;
+        }
         wake_thread(workers);
         g_cond_broadcast(&workers->ended);
     }
     g_mutex_unlock(&workers->lock);
+}
+
+/* The oldest come first. */
+static void set_long(Workers *workers, Lane *lane, gint64 before)
+{
+    for (GList *place = lane->running.head; place; place = place->next) {
+        Work *work = place->data;
+        if (work->started > before || lane->n_long >= workers->limits.long_per_key)
+            return;
+        if (work->is_long)
+            continue;
+        work->is_long = true;
+        lane->n_long++;
+        workers->n_long += !lane->is_hung;
+    }
+}
+
+void workers_set_long(Workers *workers, gint64 age)
+{
+    gint64 before = g_get_monotonic_time() - age;
+    GHashTableIter iter;
+    void *lane;
+
+    g_mutex_lock(&workers->lock);
+    g_hash_table_iter_init(&iter, workers->lanes);
+    while (g_hash_table_iter_next(&iter, NULL, &lane)) {
+        set_long(workers, lane, before);
+        settle_lane(workers, lane);
+    }
+    unlock_and_wake(workers);
 }
 
 void workers_busy_keys(Workers *workers, GHashTable *ret)
@@ -275,7 +311,7 @@ void workers_busy_keys(Workers *workers, GHashTable *ret)
     g_mutex_lock(&workers->lock);
     g_hash_table_iter_init(&iter, workers->lanes);
     while (g_hash_table_iter_next(&iter, NULL, &lane))
-        if (((Lane *)lane)->running > 0)
+        if (!g_queue_is_empty(&((Lane *)lane)->running))
             g_hash_table_add(ret, (gpointer)((Lane *)lane)->key);
     g_mutex_unlock(&workers->lock);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "backing.h"
+#include "errand.h"
 #include "errors.h"
 #include "fd.h"
 
@@ -81,68 +82,125 @@ static bool seen_before(const Walk *walk, const Identity *id)
     return false;
 }
 
-/* Fills in what is found at link->path; `format` is what its overlay says, or -1. */
-static void inspect(Walk *walk, ImageLink *link, int format)
+/* One image that is to be looked at, and what is found. */
+typedef struct Look {
+    ImageLink *link;
+    int format;    /* what its overlay says, or -1 */
+    bool is_there; /* it could be opened */
+    Identity id;
+} Look;
+
+static void look_free(void *data)
 {
+    Look *look = data;
+
+    image_link_free(look->link);
+    g_free(look);
+}
+
+/* Runs in a thread of its own. */
+static void inspect(void *data)
+{
+    Look *look = data;
+    ImageLink *link = look->link;
     g_autoptr(GError) error = NULL;
     struct stat st;
     autofd int fd = open_sized(link->path, &st, &link->size);
 
+    look->is_there = fd >= 0;
     if (fd < 0) {
         link->errnum = errno;
         link->problem = g_strdup_printf("cannot open '%s': %s", link->path, g_strerror(errno));
         return;
     }
-    Identity id = identity_of(&st);
-    if (seen_before(walk, &id)) {
-        link->problem = g_strdup_printf("'%s' leads back into the chain it is part of", link->path);
-        return;
-    }
-    g_array_append_val(walk->seen, id);
-    if (format == IMAGE_FORMAT_RAW || image_probe_fd(fd, link->size, &link->info, &error))
+    look->id = identity_of(&st);
+    if (look->format == IMAGE_FORMAT_RAW || image_probe_fd(fd, link->size, &link->info, &error))
         return;
     link->errnum = error_errno(error);
     link->problem = g_strdup_printf("'%s': %s", link->path, error_detail(error));
 }
 
-static ImageLink *add_link(Walk *walk, const char *path)
+static ImageLink *new_link(const char *path)
 {
     ImageLink *link = g_new0(ImageLink, 1);
 
     link->path = g_strdup(path);
     link->info.format = IMAGE_FORMAT_RAW;
     link->info.backing_format = -1;
+    return link;
+}
+
+static ImageLink *add_link(Walk *walk, ImageLink *link)
+{
     g_ptr_array_add(walk->links, link);
     return link;
 }
 
-static bool may_go_on(const Walk *walk, ImageLink *link)
+static ImageLink *stopped_link(const char *path, int errnum, const char *problem)
 {
+    ImageLink *link = new_link(path);
+
+    link->errnum = errnum;
+    link->problem = g_strdup(problem);
+    return link;
+}
+
+static void note_loop(Walk *walk, Look *look)
+{
+    ImageLink *link = look->link;
+
+    if (!seen_before(walk, &look->id)) {
+        g_array_append_val(walk->seen, look->id);
+        return;
+    }
+    g_free(link->problem);
+    link->problem = g_strdup_printf("'%s' leads back into the chain it is part of", link->path);
+    link->errnum = 0;
+}
+
+/* What an image stands on may lie on storage that is dead, which must not keep whoever asks. */
+static ImageLink *look_at(Walk *walk, const char *path, int format)
+{
+    Look *look = g_new0(Look, 1);
     g_autoptr(GError) error = NULL;
 
+    look->link = new_link(path);
+    look->format = format;
+    if (!errand_run(path, inspect, look, look_free, walk->op, &error))
+        return stopped_link(path, ETIMEDOUT, error_detail(error));
+    if (look->is_there)
+        note_loop(walk, look);
+    ImageLink *link = look->link;
+    g_free(look);
+    return link;
+}
+
+/* Why the walk must not go on to the image at this path; NULL: it may. */
+static ImageLink *stop(const Walk *walk, const char *path)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *problem = NULL;
+
     if (!operation_check(walk->op, &error))
-        link->problem = g_strdup(error_detail(error));
-    else if (walk->links->len > IMAGE_CHAIN_DEPTH_MAX)
-        link->problem =
-            g_strdup_printf("the chain is deeper than %d images", IMAGE_CHAIN_DEPTH_MAX);
-    return !link->problem;
+        return stopped_link(path, 0, error_detail(error));
+    if (walk->links->len < IMAGE_CHAIN_DEPTH_MAX)
+        return NULL;
+    problem = g_strdup_printf("the chain is deeper than %d images", IMAGE_CHAIN_DEPTH_MAX);
+    return stopped_link(path, 0, problem);
 }
 
 /* Adds the link for one path and says where to go next: *path and *format are replaced.
  * False at the end of the chain. */
 static bool step(Walk *walk, char **path, int *format)
 {
-    ImageLink *link = add_link(walk, *path);
     g_autofree char *folder = g_path_get_dirname(*path);
+    ImageLink *link = add_link(walk, stop(walk, *path) ?: look_at(walk, *path, *format));
 
-    if (!may_go_on(walk, link))
-        return false;
-    inspect(walk, link, *format);
     g_clear_pointer(path, g_free);
     if (link->problem || !link->info.backing)
         return false;
     if (!backing_parse(link->info.backing, folder, path, format)) {
-        add_link(walk, link->info.backing);
+        add_link(walk, new_link(link->info.backing));
         return false;
     }
     if (*format < 0)
@@ -176,6 +234,9 @@ GPtrArray *image_chain_read(const char *path, Operation *op)
 
 static bool chain_error(const ImageLink *link, GError **error)
 {
+    if (link->errnum == ETIMEDOUT)
+        return error_set(error, ERROR_TIMEOUT, ORIGIN_STORAGE,
+                         "the backing store can't be used: %s", link->problem);
     if (link->errnum)
         return error_set_errno(error, ORIGIN_STORAGE, link->errnum,
                                "inaccessible backing store volume %s", link->path);

@@ -21,7 +21,8 @@ void image_link_free(ImageLink *link);
 /* Follows backing files from `path`. Element 0 is the image itself. The chain always has at least
  * one element; what stops it is in the last element's `problem`. A backing file whose format its
  * overlay gives as raw is not probed: its content must not choose how it is read. Images that are
- * not local files end the chain without being opened. Elements are ImageLink, freed with it. */
+ * not local files end the chain without being opened. An image that doesn't answer ends it after
+ * ERRAND_PATIENCE (errand.h) with ETIMEDOUT. Elements are ImageLink, freed with it. */
 GPtrArray *image_chain_read(const char *path, Operation *op);
 
 /* Refuses a backing file that can't serve: unreadable, chain with a loop, deeper than allowed, or

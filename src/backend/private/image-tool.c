@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "image-tool.h"
 
+#include "chain.h"
 #include "command.h"
 #include "errors.h"
 #include "probe.h"
@@ -41,8 +42,9 @@ static char *describe_with_backing(const char *image, const char *backing, int b
     return g_string_free(json, FALSE);
 }
 
-/* What the tool is given for an existing image. */
-static bool name_image(int fd, const char *folder, char **ret, GError **error)
+/* What the tool is given for an existing image, whose chain it will open: storage that doesn't
+ * answer would keep it for ever. */
+static bool name_image(Operation *op, int fd, const char *folder, char **ret, GError **error)
 {
     g_auto(ImageInfo) info = {0};
     g_autofree char *path = descriptor_path(fd);
@@ -50,11 +52,12 @@ static bool name_image(int fd, const char *folder, char **ret, GError **error)
 
     if (!image_probe_fd(fd, (guint64)MAX(size, 0), &info, error))
         return false;
-    g_autofree char *backing = info.backing && !g_path_is_absolute(info.backing)
-                                   ? image_backing_path(info.backing, folder)
-                                   : NULL;
-    *ret = backing ? describe_with_backing(path, backing, info.backing_format)
-                   : g_steal_pointer(&path);
+    g_autofree char *backing = info.backing ? image_backing_path(info.backing, folder) : NULL;
+    if (backing && !image_chain_check(backing, NULL, op, error))
+        return false;
+    *ret = backing && !g_path_is_absolute(info.backing)
+               ? describe_with_backing(path, backing, info.backing_format)
+               : g_steal_pointer(&path);
     return true;
 }
 
@@ -142,7 +145,7 @@ bool image_tool_convert(Operation *op, const ImageToolSource *source, int fd,
     QemuImgCreate with_path = *create;
 
     with_path.path = out;
-    if (!name_image(source->fd, source->folder, &name, error))
+    if (!name_image(op, source->fd, source->folder, &name, error))
         return false;
     g_auto(GStrv) argv = qemu_img_convert_argv(source->format, in, &with_path);
     replace_word(argv, in, name);
@@ -155,7 +158,7 @@ bool image_tool_resize(Operation *op, int fd, const char *format, const char *fo
 {
     g_autofree char *path = descriptor_path(fd), *name = NULL;
 
-    if (!name_image(fd, folder, &name, error))
+    if (!name_image(op, fd, folder, &name, error))
         return false;
     g_auto(GStrv) argv = qemu_img_resize_argv(format, path, capacity, shrink);
     replace_word(argv, path, name);

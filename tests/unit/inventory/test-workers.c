@@ -21,7 +21,8 @@ static void board_init(Board *board, guint max_threads, guint max_per_key)
     *board = (Board){.order = g_string_new(NULL)};
     pthread_mutex_init(&board->lock, NULL);
     pthread_cond_init(&board->changed, NULL);
-    board->workers = workers_new(max_threads, max_per_key);
+    board->workers = workers_new(
+        &(WorkersLimits){.threads = max_threads, .per_key = max_per_key, .long_per_key = 5});
 }
 
 static void board_clear(Board *board)
@@ -138,6 +139,42 @@ static void test_limit_of_key(void)
     board_end(&board);
 }
 
+/* Makes what runs long work until so many run. */
+static void set_long_until(Board *board, guint running)
+{
+    for (;;) {
+        workers_set_long(board->workers, 0);
+        pthread_mutex_lock(&board->lock);
+        bool there = board->running == running;
+        pthread_mutex_unlock(&board->lock);
+        if (there)
+            return;
+        g_usleep(1000);
+    }
+}
+
+/* It gives its place away, in its key and among all, but only so often. */
+static void test_long_work(void)
+{
+    Board board;
+
+    board_init(&board, 4, 2);
+    for (guint i = 0; i < 20; i++)
+        workers_run(board.workers, "clones", hang, &board);
+    wait_for(&board, &board.running, 2);
+    set_long_until(&board, 7); /* five long ones, two others */
+    for (guint i = 0; i < 20; i++)
+        workers_set_long(board.workers, 0);
+    workers_run(board.workers, "others", finish, &board);
+    wait_for(&board, &board.done, 1);
+    g_assert_cmpuint(board.most_running, ==, 7);
+    workers_write_off(board.workers, "clones", true);
+    workers_write_off(board.workers, "clones", false);
+    open_gate(&board);
+    wait_for(&board, &board.done, 21);
+    board_end(&board);
+}
+
 static void test_limit_of_all(void)
 {
     Board board;
@@ -247,7 +284,9 @@ static void test_stop_gives_up(void)
 
 static void test_stop_unused(void)
 {
-    g_assert_true(workers_stop(workers_new(64, 4), 0));
+    WorkersLimits limits = {.threads = 64, .per_key = 4, .long_per_key = 8};
+
+    g_assert_true(workers_stop(workers_new(&limits), 0));
 }
 
 static guint count_threads(void)
@@ -297,6 +336,7 @@ int main(int argc, char **argv)
     g_test_add_func("/workers/idle-threads-end", test_idle_threads_end);
     g_test_add_func("/workers/all-run", test_all_run);
     g_test_add_func("/workers/limit-of-key", test_limit_of_key);
+    g_test_add_func("/workers/long-work", test_long_work);
     g_test_add_func("/workers/limit-of-all", test_limit_of_all);
     g_test_add_func("/workers/work-without-key", test_work_without_key);
     g_test_add_func("/workers/order-and-turns", test_order_and_turns);
