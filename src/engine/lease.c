@@ -338,7 +338,7 @@ bool lease_check(Pool *pool, PoolOperation operation, GError **error)
 {
     g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
-    return judge_state(pool, operation_row(operation), error) == VERDICT_GO;
+    return judge_state(pool, operation_row(operation), error) != VERDICT_REFUSE;
 }
 
 bool lease_holds_pool(const Engine *engine, const Pool *pool)

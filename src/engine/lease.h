@@ -33,7 +33,7 @@ Lease *lease_take_one(Pool *pool, PoolOperation operation, const char *volume,
 void lease_release(Lease *lease);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Lease, lease_release)
 
-/* Whether the pool's state allows this now, without taking anything. */
+/* Whether the pool's state allows this, now or soon, without taking anything. */
 bool lease_check(Pool *pool, PoolOperation operation, GError **error);
 
 /* Cancels what runs and waits until it has ended, `timeout` microseconds at most. Nothing can be

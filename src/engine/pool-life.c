@@ -290,13 +290,6 @@ Pool *engine_create_pool(Engine *engine, const char *xml, guint flags, const Req
 
 /* ---- stop ---- */
 
-void pool_forget_run(Pool *pool)
-{
-    remove_state(pool);
-    uploads_forget_all(pool);
-    end_run(pool);
-}
-
 /* A pool whose state file stays would run again after a restart: then it had better run on. */
 static bool forget_state(Pool *pool, const PoolView *view, Operation *op, GError **error)
 {
@@ -413,18 +406,56 @@ bool pool_erase(Pool *pool, guint flags, const Request *request, GError **error)
 
 /* ---- after a restart of this process ---- */
 
-void pool_resume(Pool *pool, Operation *op)
+/* Storage may hang so long that a stop, and what came after it, went on without us: whatever
+ * follows from what was learned is done in that phase only. */
+static bool leave_resuming(Pool *pool, PoolPhase phase)
+{
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
+
+    if (pool->phase != PHASE_RESUMING)
+        return false;
+    pool->phase = phase;
+    return true;
+}
+
+static bool begin_resumed_run(Pool *pool, const PoolView *view)
+{
+    Inventory *empty = inventory_new_empty(view->def->target_path);
+    g_autoptr(Inventory) old = NULL;
+
+    g_mutex_lock(&pool->engine->lock);
+    bool is_resuming = pool->phase == PHASE_RESUMING;
+    old = is_resuming ? new_run(pool, empty) : empty;
+    g_mutex_unlock(&pool->engine->lock);
+    return is_resuming;
+}
+
+bool pool_resume(Pool *pool, Operation *op)
 {
     g_auto(PoolView) view = pool_view(pool);
     g_autoptr(GError) error = NULL;
 
     sweep(pool, &view, op);
-    begin_run(pool, &view);
+    if (!begin_resumed_run(pool, &view))
+        return false;
     pool_watch(pool);
-    if (!pool_scan(pool, op, &error))
+    if (!pool_scan(pool, op, &error)) {
+        if (operation_is_cancelled(op))
+            return false;
         log_warning("the pool stays up without a list until a refresh succeeds: %s",
                     error->message);
-    g_mutex_lock(&pool->engine->lock);
-    pool->phase = PHASE_ACTIVE;
-    g_mutex_unlock(&pool->engine->lock);
+    }
+    return leave_resuming(pool, PHASE_ACTIVE);
+}
+
+bool pool_forget_run(Pool *pool)
+{
+    if (!leave_resuming(pool, PHASE_STOPPING))
+        return false;
+    log_info("pool '%s' was running, but its storage isn't up any more", pool->name);
+    remove_state(pool);
+    uploads_forget_all(pool);
+    end_run(pool);
+    announce(pool, EVENT_STOPPED);
+    return true;
 }

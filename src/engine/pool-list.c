@@ -93,11 +93,6 @@ Pool *engine_find_pool_by_target_path(Engine *engine, const char *path, GError *
 
 typedef bool (*PoolFilter)(const Pool *pool, guint filter);
 
-static bool is_active(const Pool *pool)
-{
-    return pool->phase == PHASE_ACTIVE || pool->phase == PHASE_STOPPING;
-}
-
 /* Of a pair of bits: does the pool pass, being the first or the second? */
 static bool passes_pair(guint filter, bool is_first, guint first, guint second)
 {
@@ -112,7 +107,7 @@ static bool passes(const Pool *pool, guint filter)
                  POOL_LIST_TRANSIENT | POOL_LIST_AUTOSTART | POOL_LIST_NO_AUTOSTART);
 
     return pool_phase(pool) != PHASE_GONE &&
-           passes_pair(filter, is_active(pool), POOL_LIST_ACTIVE, POOL_LIST_INACTIVE) &&
+           passes_pair(filter, pool_is_up(pool), POOL_LIST_ACTIVE, POOL_LIST_INACTIVE) &&
            passes_pair(filter, pool->persistent, POOL_LIST_PERSISTENT, POOL_LIST_TRANSIENT) &&
            passes_pair(filter, pool->autostart, POOL_LIST_AUTOSTART, POOL_LIST_NO_AUTOSTART) &&
            (!(filter & types) || (filter & types & pool->def->schema->list_flag));

@@ -63,7 +63,7 @@ struct Pool {
     gint64 asked;         /* see pulse.h: its storage was asked then; 0: no answer is awaited */
     gint64 answered;      /* and answered last */
     bool silent;          /* it has not answered for too long */
-    Inventory *inventory; /* NULL unless starting, running or stopping */
+    Inventory *inventory; /* NULL unless starting, running or stopping, or not read yet */
     guint64 run;    /* counts starts and stops: what a call of an earlier run brings is dropped */
     GList *windows; /* ChangeWindow: who reads storage while others may change it */
     guint watch_id; /* 0: not watched */
@@ -80,6 +80,8 @@ struct Pool {
 Pool *pool_new(Engine *engine, PoolDef *def);
 /* Call with the lock held. */
 PoolPhase pool_phase(const Pool *pool);
+/* Its storage is up, or was when last seen. Call with the lock held. */
+bool pool_is_up(const Pool *pool);
 
 /* What a call needs of a pool while it holds no lock. */
 typedef struct PoolView {
@@ -223,9 +225,11 @@ void pool_look_again(Pool *pool);
 
 /* ---- pool-life.c ---- */
 
-/* Puts a pool that was running before into force again: sweep, watch, first scan. */
-void pool_resume(Pool *pool, Operation *op);
-void pool_forget_run(Pool *pool);
+/* With the lease of a resume. Puts a pool that was running before into force again: sweep, watch,
+ * first scan. False: a stop has called it off, nothing has changed. */
+bool pool_resume(Pool *pool, Operation *op);
+/* Likewise: its storage isn't up any more. */
+bool pool_forget_run(Pool *pool);
 
 /* ---- restore.c ---- */
 

@@ -10,22 +10,32 @@ static const Refusal is_starting = {ERROR_OPERATION_INVALID, "storage pool '", "
 static const Refusal create_active = {ERROR_OPERATION_INVALID, "pool is already active as '", "'"};
 static const Refusal create_starting = {ERROR_OPERATION_INVALID, "pool '", "' is starting up"};
 static const Refusal no_config = {ERROR_INTERNAL, "pool has no config file", NULL};
+static const Refusal not_read = {
+    ERROR_TIMEOUT, "storage pool '",
+    "': its storage has not answered since the daemon was started: see "
+    "whether the server or device behind it is there; the pool goes on "
+    "when it answers"};
 static const Refusal wait_until_stopped = {.wait = true};
+static const Refusal wait_until_read = {.wait = true};
 
 static const Refusal volume_exists = {ERROR_VOLUME_EXISTS, "storage volume '", "' exists already"};
 static const Refusal clone_exists = {ERROR_INTERNAL, "storage volume name '", "' already in use."};
 
-/* What only a running pool can do. While it stops, its volumes can still be looked at. */
-#define WHILE_ACTIVE(stopping)                                                                     \
+/* What only a running pool can do. While it stops, its volumes can still be looked at; until it has
+ * been read, nothing is known of them. */
+#define WHILE_ACTIVE(resuming, stopping)                                                           \
     {                                                                                              \
         [PHASE_INACTIVE] = &not_active, [PHASE_STARTING] = &not_active,                            \
-        [PHASE_STOPPING] = (stopping), [PHASE_GONE] = &gone,                                       \
+        [PHASE_RESUMING] = (resuming), [PHASE_STOPPING] = (stopping), [PHASE_GONE] = &gone,        \
     }
+
+/* What is done with its volumes. */
+#define WHILE_READ WHILE_ACTIVE(&wait_until_read, &not_active)
 
 /* What only a stopped pool can do. */
 #define WHILE_INACTIVE(starting, active)                                                           \
     {                                                                                              \
-        [PHASE_STARTING] = (starting), [PHASE_ACTIVE] = (active),                                  \
+        [PHASE_STARTING] = (starting), [PHASE_RESUMING] = (active), [PHASE_ACTIVE] = (active),     \
         [PHASE_STOPPING] = &wait_until_stopped, [PHASE_GONE] = &gone,                              \
     }
 
@@ -41,6 +51,7 @@ static const OperationRow rows[OP_COUNT] = {
                       .classes = CLASS_DEFINITION},
     [OP_CREATE] = {.word = "create",
                    .allowed = {[PHASE_STARTING] = &create_starting,
+                               [PHASE_RESUMING] = &create_active,
                                [PHASE_ACTIVE] = &create_active,
                                [PHASE_STOPPING] = &wait_until_stopped},
                    .classes = CLASS_STATE,
@@ -51,10 +62,14 @@ static const OperationRow rows[OP_COUNT] = {
                   .classes = CLASS_STATE,
                   .has_phase = true,
                   .phase = PHASE_STARTING},
+    /* A stop pushes it aside as it does a scan, and comes back to it when it fails. */
     [OP_RESUME] = {.word = "resume",
-                   .classes = CLASS_STATE,
-                   .has_phase = true,
-                   .phase = PHASE_STARTING},
+                   .allowed = {[PHASE_INACTIVE] = &not_active,
+                               [PHASE_STARTING] = &is_starting,
+                               [PHASE_ACTIVE] = &is_active,
+                               [PHASE_STOPPING] = &wait_until_stopped,
+                               [PHASE_GONE] = &gone},
+                   .classes = CLASS_SCAN},
     [OP_BUILD] = {.word = "build",
                   .allowed = WHILE_INACTIVE(&is_starting, &is_active),
                   .classes = CLASS_STATE},
@@ -63,52 +78,46 @@ static const OperationRow rows[OP_COUNT] = {
                   .classes = CLASS_STATE,
                   .needs_quiet = true},
     [OP_STOP] = {.word = "stop",
-                 .allowed = WHILE_ACTIVE(&wait_until_stopped),
+                 .allowed = WHILE_ACTIVE(NULL, &wait_until_stopped),
                  .classes = CLASS_STATE,
                  .needs_quiet = true,
                  .has_phase = true,
                  .phase = PHASE_STOPPING},
-    [OP_REFRESH] = {.word = "refresh", .allowed = WHILE_ACTIVE(&not_active), .classes = CLASS_SCAN},
-    [OP_LOOK] = {.word = "look-up", .allowed = WHILE_ACTIVE(NULL)},
+    [OP_REFRESH] = {.word = "refresh", .allowed = WHILE_READ, .classes = CLASS_SCAN},
+    [OP_LOOK] = {.word = "look-up", .allowed = WHILE_ACTIVE(&not_read, NULL)},
     [OP_VOLUME_CREATE] = {.word = "create",
-                          .allowed = WHILE_ACTIVE(&not_active),
+                          .allowed = WHILE_READ,
                           .taken = &volume_exists,
                           .use = VOLUME_USE_NEW,
                           .is_long = true},
     [OP_VOLUME_CLONE] = {.word = "clone",
-                         .allowed = WHILE_ACTIVE(&not_active),
+                         .allowed = WHILE_READ,
                          .taken = &clone_exists,
                          .use = VOLUME_USE_NEW,
                          .is_long = true},
     [OP_VOLUME_SOURCE] = {.word = "clone",
-                          .allowed = WHILE_ACTIVE(&not_active),
+                          .allowed = WHILE_READ,
                           .use = VOLUME_USE_SHARED,
                           .is_long = true},
     [OP_VOLUME_BACKING] = {.word = "create",
-                           .allowed = WHILE_ACTIVE(&not_active),
+                           .allowed = WHILE_READ,
                            .use = VOLUME_USE_SHARED,
                            .is_long = true},
-    [OP_VOLUME_DELETE] = {.word = "delete",
-                          .allowed = WHILE_ACTIVE(&not_active),
-                          .use = VOLUME_USE_EXCLUSIVE},
-    [OP_VOLUME_RESIZE] = {.word = "resize",
-                          .allowed = WHILE_ACTIVE(&not_active),
-                          .use = VOLUME_USE_EXCLUSIVE},
+    [OP_VOLUME_DELETE] = {.word = "delete", .allowed = WHILE_READ, .use = VOLUME_USE_EXCLUSIVE},
+    [OP_VOLUME_RESIZE] = {.word = "resize", .allowed = WHILE_READ, .use = VOLUME_USE_EXCLUSIVE},
     [OP_VOLUME_WIPE] = {.word = "wipe",
-                        .allowed = WHILE_ACTIVE(&not_active),
+                        .allowed = WHILE_READ,
                         .use = VOLUME_USE_EXCLUSIVE,
                         .is_long = true},
     [OP_VOLUME_UPLOAD] = {.word = "upload",
-                          .allowed = WHILE_ACTIVE(&not_active),
+                          .allowed = WHILE_READ,
                           .use = VOLUME_USE_EXCLUSIVE,
                           .is_long = true},
     [OP_VOLUME_DOWNLOAD] = {.word = "download",
-                            .allowed = WHILE_ACTIVE(&not_active),
+                            .allowed = WHILE_READ,
                             .use = VOLUME_USE_SHARED,
                             .is_long = true},
-    [OP_VOLUME_RESUME] = {.word = "resume point",
-                          .allowed = WHILE_ACTIVE(&not_active),
-                          .use = VOLUME_USE_SHARED},
+    [OP_VOLUME_RESUME] = {.word = "resume point", .allowed = WHILE_READ, .use = VOLUME_USE_SHARED},
 };
 
 const OperationRow *operation_row(PoolOperation operation)

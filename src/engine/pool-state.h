@@ -8,6 +8,7 @@
 typedef enum PoolPhase {
     PHASE_INACTIVE,
     PHASE_STARTING,
+    PHASE_RESUMING, /* runs on from an earlier process, and hasn't been read yet by this one */
     PHASE_ACTIVE,
     PHASE_STOPPING,
     PHASE_GONE, /* neither running nor saved: undefined, or not yet made */
@@ -20,7 +21,7 @@ typedef enum PoolOperation {
     OP_AUTOSTART,
     OP_CREATE,
     OP_START,
-    OP_RESUME, /* after a restart of this process */
+    OP_RESUME, /* after a restart of this process: reads a pool that runs */
     OP_BUILD,
     OP_ERASE,
     OP_STOP,

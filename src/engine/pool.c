@@ -37,6 +37,12 @@ PoolPhase pool_phase(const Pool *pool)
     return pool->phase == PHASE_INACTIVE && !pool->persistent ? PHASE_GONE : pool->phase;
 }
 
+bool pool_is_up(const Pool *pool)
+{
+    return pool->phase == PHASE_RESUMING || pool->phase == PHASE_ACTIVE ||
+           pool->phase == PHASE_STOPPING;
+}
+
 const char *pool_name(Pool *pool)
 {
     return pool->name;
@@ -72,7 +78,7 @@ bool pool_is_active(Pool *pool)
 {
     g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
-    return pool->phase == PHASE_ACTIVE || pool->phase == PHASE_STOPPING;
+    return pool_is_up(pool);
 }
 
 bool pool_is_persistent(Pool *pool)
@@ -95,9 +101,10 @@ static PoolState state_of(const Pool *pool)
         return POOL_STATE_BUILDING;
     if (pool->silent && pool->phase != PHASE_INACTIVE)
         return POOL_STATE_INACCESSIBLE;
-    if (pool->phase != PHASE_ACTIVE && pool->phase != PHASE_STOPPING)
+    if (!pool_is_up(pool))
         return POOL_STATE_INACTIVE;
-    return pool->problem ? POOL_STATE_INACCESSIBLE : POOL_STATE_RUNNING;
+    return pool->problem || pool->phase == PHASE_RESUMING ? POOL_STATE_INACCESSIBLE
+                                                          : POOL_STATE_RUNNING;
 }
 
 void pool_get_info(Pool *pool, PoolInfo *ret)
@@ -119,6 +126,8 @@ char *pool_problem(Pool *pool)
 
     if (pool->silent)
         return g_strdup_printf("its storage has not answered for %d seconds", silence_of(pool));
+    if (pool->phase == PHASE_RESUMING)
+        return g_strdup("its storage has not answered since the daemon was started");
     return g_strdup(pool->problem);
 }
 

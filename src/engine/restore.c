@@ -7,7 +7,7 @@
 /* What was on disk and what is up, when this process starts or reads its files again. */
 
 /* How long an open waits for pools to be read. Those that take longer, with storage that hangs,
- * are reported as starting and follow when they are done. */
+ * are reported as inaccessible and follow when they are done. */
 #define RESTORE_PATIENCE (5 * G_TIME_SPAN_SECOND)
 /* How long one pool may take to say whether it is up, and to be read. */
 #define RESUME_SECONDS 600
@@ -53,7 +53,7 @@ static void adopt_state(Pool *pool, PoolDef *def)
 {
     g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
-    pool->phase = PHASE_STARTING;
+    pool->phase = PHASE_RESUMING;
 }
 
 /* A running pool keeps what it runs with. Returns what is replaced. */
@@ -190,7 +190,7 @@ static bool was_running(Pool *pool)
 {
     g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&pool->engine->lock);
 
-    return pool->phase == PHASE_STARTING;
+    return pool->phase == PHASE_RESUMING;
 }
 
 /* Whether it still is. A type that has nothing outside the daemon runs as its state file says; of
@@ -210,18 +210,34 @@ static bool is_up(Pool *pool, Operation *op)
     return true;
 }
 
+static bool look_whether_up(Pool *pool, Operation *op)
+{
+    bool up = is_up(pool, op);
+
+    if (operation_is_cancelled(op))
+        return false;
+    return up ? pool_resume(pool, op) : pool_forget_run(pool);
+}
+
+static void resume_again(void *data);
+
+/* Called off by a stop, which may fail yet: the next try waits for it, and has nothing to do when
+ * it has succeeded. */
 static void resume(Pool *pool)
 {
     g_autoptr(Operation) op = operation_new(engine_deadline(RESUME_SECONDS));
     Request request = {.op = op, .client = "restart"};
     g_autoptr(Lease) lease = lease_take_one(pool, OP_RESUME, NULL, &request, NULL);
 
-    if (!lease)
-        return; /* closing already */
-    if (is_up(pool, op))
-        pool_resume(pool, op);
-    else
-        pool_forget_run(pool);
+    if (lease && !look_whether_up(pool, op))
+        engine_run(pool->engine, pool, WORK_STORAGE, resume_again, pool_ref(pool));
+}
+
+static void resume_again(void *data)
+{
+    g_autoptr(Pool) pool = data;
+
+    resume(pool);
 }
 
 /* ---- autostart ---- */

@@ -16,11 +16,12 @@ typedef enum State {
     ST_ACTIVE,
     ST_TRANSIENT,
     ST_STOPPING,
+    ST_RESUMING, /* by test_resuming() */
     ST_COUNT
 } State;
 
-static const char *const state_names[] = {"gone",   "inactive",  "starting",
-                                          "active", "transient", "stopping"};
+static const char *const state_names[] = {"gone",      "inactive", "starting", "active",
+                                          "transient", "stopping", "resuming"};
 
 /* ---- the calls ---- */
 
@@ -153,6 +154,12 @@ typedef struct Row {
     {                                                                                              \
         ERROR_OPERATION_INVALID, NOT_OK "storage pool 'p' is starting up"                          \
     }
+#define NOT_READ                                                                                   \
+    {                                                                                              \
+        ERROR_TIMEOUT, "Timed out during operation: storage pool 'p': its storage has not "        \
+                       "answered since the daemon was started: see whether the server or device "  \
+                       "behind it is there; the pool goes on when it answers"                      \
+    }
 #define DOES_WAIT                                                                                  \
     {                                                                                              \
         ERROR_TIMEOUT, WAITS                                                                       \
@@ -162,18 +169,18 @@ typedef struct Row {
         0, NULL                                                                                    \
     }
 
-/* Columns: gone, inactive, starting, active, transient, stopping. */
+/* Columns: gone, inactive, starting, active, transient, stopping, resuming. */
 #define ONLY_ACTIVE                                                                                \
     {                                                                                              \
-        IS_GONE, NOT_ACTIVE, NOT_ACTIVE, SUCCEEDS, SUCCEEDS, NOT_ACTIVE                            \
+        IS_GONE, NOT_ACTIVE, NOT_ACTIVE, SUCCEEDS, SUCCEEDS, NOT_ACTIVE, DOES_WAIT                 \
     }
 #define LOOKING                                                                                    \
     {                                                                                              \
-        IS_GONE, NOT_ACTIVE, NOT_ACTIVE, SUCCEEDS, SUCCEEDS, SUCCEEDS                              \
+        IS_GONE, NOT_ACTIVE, NOT_ACTIVE, SUCCEEDS, SUCCEEDS, SUCCEEDS, NOT_READ                    \
     }
 
 static const Row table[] = {
-    {"define", call_define, {SUCCEEDS, SUCCEEDS, SUCCEEDS, SUCCEEDS, SUCCEEDS, SUCCEEDS}},
+    {"define", call_define, {SUCCEEDS, SUCCEEDS, SUCCEEDS, SUCCEEDS, SUCCEEDS, SUCCEEDS, SUCCEEDS}},
     {"create",
      call_create,
      {SUCCEEDS,
@@ -181,13 +188,14 @@ static const Row table[] = {
       {ERROR_OPERATION_INVALID, NOT_OK "pool 'p' is starting up"},
       {ERROR_OPERATION_INVALID, NOT_OK "pool is already active as 'p'"},
       {ERROR_OPERATION_INVALID, NOT_OK "pool is already active as 'p'"},
-      DOES_WAIT}},
-    {"start", call_start, {IS_GONE, SUCCEEDS, STARTING, ACTIVE, ACTIVE, DOES_WAIT}},
-    {"build", call_build, {IS_GONE, SUCCEEDS, STARTING, ACTIVE, ACTIVE, DOES_WAIT}},
-    {"stop", call_stop, {IS_GONE, NOT_ACTIVE, NOT_ACTIVE, SUCCEEDS, SUCCEEDS, DOES_WAIT}},
+      DOES_WAIT,
+      {ERROR_OPERATION_INVALID, NOT_OK "pool is already active as 'p'"}}},
+    {"start", call_start, {IS_GONE, SUCCEEDS, STARTING, ACTIVE, ACTIVE, DOES_WAIT, ACTIVE}},
+    {"build", call_build, {IS_GONE, SUCCEEDS, STARTING, ACTIVE, ACTIVE, DOES_WAIT, ACTIVE}},
+    {"stop", call_stop, {IS_GONE, NOT_ACTIVE, NOT_ACTIVE, SUCCEEDS, SUCCEEDS, DOES_WAIT, SUCCEEDS}},
     {"undefine",
      call_undefine,
-     {IS_GONE, SUCCEEDS, STARTING, STILL_ACTIVE, STILL_ACTIVE, DOES_WAIT}},
+     {IS_GONE, SUCCEEDS, STARTING, STILL_ACTIVE, STILL_ACTIVE, DOES_WAIT, STILL_ACTIVE}},
     {"erase",
      call_erase,
      {IS_GONE,
@@ -197,7 +205,8 @@ static const Row table[] = {
       STARTING,
       STILL_ACTIVE,
       STILL_ACTIVE,
-      DOES_WAIT}},
+      DOES_WAIT,
+      STILL_ACTIVE}},
     {"refresh", call_refresh, ONLY_ACTIVE},
     {"autostart",
      call_autostart,
@@ -206,6 +215,7 @@ static const Row table[] = {
       SUCCEEDS,
       SUCCEEDS,
       {ERROR_INTERNAL, "internal error: pool has no config file"},
+      SUCCEEDS,
       SUCCEEDS}},
     {"list", call_list, LOOKING},
     {"find", call_find, LOOKING},
@@ -296,21 +306,27 @@ static void compare(const Row *row, State state, bool done, GError **error)
         check_error(error, wanted->code, wanted->message);
 }
 
+static void test_call(const Scene *scene, const Row *row, State state)
+{
+    guint patience = row->answers[state].code == ERROR_TIMEOUT ? PATIENCE : 0;
+    g_autoptr(GError) error = NULL;
+    bool done = row->call(scene->f, scene->pool, fixture_request(scene->f, patience), &error);
+
+    compare(row, state, done, &error);
+}
+
 static void test_cell(Fixture *f, const Row *row, State state)
 {
     Scene scene = {.f = f};
-    g_autoptr(GError) error = NULL;
 
     enter_state(&scene, state);
-    guint patience = row->answers[state].code == ERROR_TIMEOUT ? PATIENCE : 0;
-    bool done = row->call(f, scene.pool, fixture_request(f, patience), &error);
-    compare(row, state, done, &error);
+    test_call(&scene, row, state);
     leave_state(&scene);
 }
 
 static void test_row(gconstpointer data)
 {
-    for (guint state = 0; state < ST_COUNT; state++) {
+    for (guint state = 0; state < ST_RESUMING; state++) {
         Fixture f = {0};
         fixture_set_up(&f, NULL);
         test_cell(&f, data, state);
@@ -318,9 +334,33 @@ static void test_row(gconstpointer data)
     }
 }
 
+/* A start of the engine waits for the pool's storage for a while: once for all rows, and what ends
+ * the state comes last. */
+static void test_resuming(Fixture *f, gconstpointer data)
+{
+    Scene scene = {.f = f};
+    const Row *stop = NULL;
+
+    enter_state(&scene, ST_ACTIVE);
+    g_clear_pointer(&scene.pool, pool_unref);
+    fixture_close(f);
+    fake_set_up("/fake/p", true);
+    fake_hang("scan", false);
+    fixture_open(f);
+    scene.pool = engine_find_pool_by_name(f->engine, "p", NULL);
+    for (guint i = 0; i < G_N_ELEMENTS(table); i++)
+        if (table[i].call == call_stop)
+            stop = &table[i];
+        else
+            test_call(&scene, &table[i], ST_RESUMING);
+    test_call(&scene, stop, ST_RESUMING);
+    leave_state(&scene);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    ENGINE_TEST("/engine/life-resuming", test_resuming);
     for (guint i = 0; i < G_N_ELEMENTS(table); i++) {
         g_autofree char *path = g_strdup_printf("/engine/life/%s", table[i].name);
         g_test_add_data_func(path, &table[i], test_row);

@@ -234,6 +234,140 @@ static void test_uncertain(Fixture *f, gconstpointer data)
     g_assert_cmpint(info.state, ==, POOL_STATE_RUNNING);
 }
 
+static PoolState state_of(Pool *pool)
+{
+    PoolInfo info;
+
+    pool_get_info(pool, &info);
+    return info.state;
+}
+
+static void wait_for_state(Pool *pool, PoolState state)
+{
+    while (state_of(pool) != state)
+        g_usleep(10 * 1000);
+}
+
+#define NOT_READ                                                                                   \
+    "Timed out during operation: storage pool 'slow': its storage has not answered since the "     \
+    "daemon was started"
+
+/* It was running, and nothing says that it isn't any more. */
+static void check_not_read(Fixture *f, Pool *pool)
+{
+    g_autofree char *problem = pool_problem(pool);
+    g_autofree char *xml = volume_xml("new", 4096);
+    g_autoptr(GPtrArray) active = engine_list_pools(f->engine, POOL_LIST_ACTIVE);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_cmpuint(active->len, ==, 3);
+    g_assert_cmpint(state_of(pool), ==, POOL_STATE_INACCESSIBLE);
+    g_assert_nonnull(problem);
+    g_assert_null(pool_inventory(pool, &error));
+    check_error_prefix(&error, ERROR_TIMEOUT, NOT_READ);
+    g_assert_null(volume_create(pool, xml, 0, fixture_request(f, 100), &error));
+    check_error_prefix(&error, ERROR_TIMEOUT, "Timed out during operation: ");
+    g_assert_cmpuint(fake_calls("volume_create"), ==, 1);
+}
+
+/* What the resume finds out after all has no say any more. */
+static void stop_and_start(Fixture *f, Pool *pool)
+{
+    g_autoptr(GError) error = NULL;
+
+    pool_stop(pool, NOW(f), &error);
+    g_assert_no_error(error);
+    g_assert_false(pool_is_active(pool));
+    fake_hang(NULL, false);
+    pool_start(pool, 0, NOW(f), &error);
+    g_assert_no_error(error);
+    fixture_create_volume(f, pool, "later", 4096);
+}
+
+static void fail_to_stop(Fixture *f, Pool *pool)
+{
+    g_autoptr(GError) error = NULL;
+
+    fake_fail("stop", 1, ERROR_BUSY, "in use");
+    g_assert_false(pool_stop(pool, NOW(f), &error));
+    g_assert_true(pool_is_active(pool));
+    g_assert_cmpint(state_of(pool), ==, POOL_STATE_INACCESSIBLE);
+}
+
+static void test_slow(Fixture *f, gconstpointer data)
+{
+    const char *const names[] = {"slow", "stopped", "held"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autoptr(Pool) pool = fixture_define_started(f, "fs", names[i]);
+        if (i == 0)
+            fixture_create_volume(f, pool, "v", 4096);
+    }
+    fake_hang("scan", false);
+    fixture_reopen(f);
+    {
+        g_autoptr(Pool) slow = find(f, "slow");
+        g_autoptr(Pool) stopped = find(f, "stopped");
+        g_autoptr(Pool) held = find(f, "held");
+        check_not_read(f, slow);
+        fail_to_stop(f, held);
+        stop_and_start(f, stopped);
+        fake_release();
+        wait_for_state(slow, POOL_STATE_RUNNING);
+        wait_for_state(held, POOL_STATE_RUNNING);
+        g_autofree char *names_slow = listed(slow), *names_stopped = listed(stopped);
+        g_assert_cmpstr(names_slow, ==, "v");
+        g_assert_cmpstr(names_stopped, ==, "later");
+    }
+    fixture_reopen(f); /* the state files are right */
+    check_active(f, "slow", true);
+    check_active(f, "stopped", true);
+    check_active(f, "held", true);
+}
+
+/* A stop has called the resume off, and then failed: it begins anew. */
+static void test_slow_and_held(Fixture *f, gconstpointer data)
+{
+    pool_unref(fixture_define_started(f, "fs", "slow"));
+    fake_hang("scan", true);
+    fixture_reopen(f);
+    g_autoptr(Pool) pool = find(f, "slow");
+    guint scans = fake_calls("scan");
+    fail_to_stop(f, pool);
+    while (fake_calls("scan") == scans)
+        g_usleep(10 * 1000);
+    g_assert_cmpint(state_of(pool), ==, POOL_STATE_INACCESSIBLE);
+    fake_release();
+    wait_for_state(pool, POOL_STATE_RUNNING);
+}
+
+static void count_stops(const Event *event, void *data)
+{
+    if (event->kind == EVENT_STOPPED)
+        g_atomic_int_inc((gint *)data);
+}
+
+/* Whether it is up is known late: it isn't. */
+static void test_slow_and_gone(Fixture *f, gconstpointer data)
+{
+    gint stops = 0;
+
+    pool_unref(fixture_define_started(f, "fs", "slow"));
+    fixture_close(f);
+    fake_hang("is_up", false);
+    fixture_open(f);
+    guint id = engine_add_listener(f->engine, count_stops, &stops);
+    g_autoptr(Pool) pool = find(f, "slow");
+    g_assert_true(pool_is_active(pool));
+    fake_set_up("/fake/slow", false);
+    fake_release();
+    while (g_atomic_int_get(&stops) == 0)
+        g_usleep(10 * 1000);
+    g_assert_false(pool_is_active(pool));
+    g_assert_true(pool_start(pool, 0, NOW(f), NULL));
+    engine_remove_listener(f->engine, id);
+}
+
 static void test_second_engine(Fixture *f, gconstpointer data)
 {
     EngineConfig config = {.config_dir = f->config_dir,
@@ -268,6 +402,9 @@ int main(int argc, char **argv)
     ENGINE_TEST("/engine/restart/broken-files", test_broken_files);
     ENGINE_TEST("/engine/restart/reload", test_reload);
     ENGINE_TEST("/engine/restart/uncertain", test_uncertain);
+    ENGINE_TEST("/engine/restart/slow", test_slow);
+    ENGINE_TEST("/engine/restart/slow-and-held", test_slow_and_held);
+    ENGINE_TEST("/engine/restart/slow-and-gone", test_slow_and_gone);
     ENGINE_TEST("/engine/restart/second-engine", test_second_engine);
     ENGINE_TEST("/engine/restart/many", test_many);
     return g_test_run();
