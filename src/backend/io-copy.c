@@ -173,3 +173,19 @@ bool io_copy(Io *from, Io *to, guint64 length, guint flags, Operation *op, GErro
     g_free(copy.buffer);
     return ok;
 }
+
+bool io_copy_to_file(Io *from, int file, Operation *op, GError **error)
+{
+    guint64 length;
+    int fd = dup(file);
+
+    if (fd < 0)
+        return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot use a new file");
+    g_autoptr(Io) to = io_new_fd(fd);
+    if (!from->ops->size(from, &length, error))
+        return false;
+    if (ftruncate(fd, (off_t)length) < 0)
+        return error_set_errno(error, ORIGIN_STORAGE, errno,
+                               "cannot extend a file to %" G_GUINT64_FORMAT " bytes", length);
+    return io_copy(from, to, length, IO_COPY_FRESH, op, error);
+}

@@ -74,3 +74,6 @@ typedef enum IoCopyFlag {
  * kernel where both ends are files that it can copy between. What lies beyond the source's end
  * reads as zeros afterwards. Progress of the operation is in bytes. Nothing is flushed. */
 bool io_copy(Io *from, Io *to, guint64 length, guint flags, Operation *op, GError **error);
+
+/* All of `from` into an empty file. */
+bool io_copy_to_file(Io *from, int file, Operation *op, GError **error);

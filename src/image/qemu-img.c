@@ -68,21 +68,6 @@ static void add_option(GString *options, const char *name, const char *value)
         g_string_append(options, *value == ',' ? ",," : (char[]){*value, '\0'});
 }
 
-static void add_flag(GString *options, const char *flag)
-{
-    if (options->len)
-        g_string_append_c(options, ',');
-    g_string_append(options, flag);
-}
-
-/* Without a wish qcow2 images are made in the old format, as libvirt has them made. */
-static const char *compat_of(const QemuImgCreate *create)
-{
-    if (create->compat || strcmp(create->format, image_format_name(IMAGE_FORMAT_QCOW2)) != 0)
-        return create->compat;
-    return "0.10";
-}
-
 static void add_cluster_size(GString *options, guint64 cluster_size)
 {
     g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, cluster_size);
@@ -91,29 +76,23 @@ static void add_cluster_size(GString *options, guint64 cluster_size)
         add_option(options, "cluster_size", text);
 }
 
-/* `-o` and its pieces, in libvirt's order; nothing when there is no piece. */
+/* `-o` and its pieces; nothing when there is no piece. */
 static void add_options(Argv *argv, const QemuImgCreate *create, const char *backing_format)
 {
     g_autoptr(GString) options = g_string_new(NULL);
 
     add_option(options, "backing_fmt", backing_format);
-    add_option(options, "preallocation", create->preallocation);
-    if (create->nocow)
-        add_flag(options, "nocow=on");
-    add_option(options, "compat", compat_of(create));
     add_cluster_size(options, create->cluster_size);
-    if (create->features & FEATURE_LAZY_REFCOUNTS)
-        add_flag(options, "lazy_refcounts");
-    if (create->features & FEATURE_EXTENDED_L2)
-        add_flag(options, "extended_l2=on");
     if (options->len)
         add_pair(argv, "-o", options->str);
 }
 
-static void add_size(Argv *argv, guint64 capacity)
+static void add_size(Argv *argv, const QemuImgCreate *create)
 {
-    guint64 kib = capacity / 1024 + (capacity % 1024 != 0);
-    g_ptr_array_add(argv->words, g_strdup_printf("%" G_GUINT64_FORMAT "K", kib));
+    guint64 bytes = create->capacity, kib = bytes / 1024 + (bytes % 1024 != 0);
+
+    g_ptr_array_add(argv->words, create->exact ? g_strdup_printf("%" G_GUINT64_FORMAT, bytes)
+                                               : g_strdup_printf("%" G_GUINT64_FORMAT "K", kib));
 }
 
 char **qemu_img_create_argv(const QemuImgCreate *create)
@@ -130,25 +109,40 @@ char **qemu_img_create_argv(const QemuImgCreate *create)
                                                           : NULL);
     add_file(&argv, create->path);
     if (create->capacity || !create->backing)
-        add_size(&argv, create->capacity);
+        add_size(&argv, create);
     return argv_finish(&argv);
 }
 
-/* A clone is always flat: backing file and size of `out` do not count here. */
-char **qemu_img_convert_argv(const char *in_format, const char *in, const QemuImgCreate *out)
+/* The draft of an image, described so that it isn't locked. */
+static void add_draft(Argv *argv, const QemuImgTarget *draft)
+{
+    g_autoptr(GString) options = g_string_new(NULL);
+
+    add_option(options, "driver", tool_format(draft->format));
+    add_option(options, "file.driver", "file");
+    add_option(options, "file.filename", draft->path);
+    add_option(options, "file.locking", "off");
+    add(argv, options->str);
+}
+
+char **qemu_img_convert_argv(const char *in_format, const char *in, const QemuImgTarget *out)
 {
     Argv argv = argv_new("convert");
 
     add(&argv, "-p");
-    if (out->is_there)
-        add(&argv, "-n");
+    add(&argv, "-n");
     if (out->reads_zero)
         add(&argv, "--target-is-zero");
     add_pair(&argv, "-f", tool_format(in_format));
-    add_pair(&argv, "-O", tool_format(out->format));
-    add_options(&argv, out, NULL);
+    if (out->is_draft)
+        add(&argv, "--target-image-opts");
+    else
+        add_pair(&argv, "-O", tool_format(out->format));
     add_file(&argv, in);
-    add_file(&argv, out->path);
+    if (out->is_draft)
+        add_draft(&argv, out);
+    else
+        add_file(&argv, out->path);
     return argv_finish(&argv);
 }
 

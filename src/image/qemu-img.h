@@ -9,20 +9,25 @@ typedef struct QemuImgCreate {
     const char *format;
     const char *path;
     guint64 capacity; /* bytes; 0 with backing = as the backing file */
+    bool exact;       /* the capacity isn't rounded up to KiB */
     const char *backing, *backing_format;
-    const char *preallocation; /* "metadata", "falloc", or NULL */
-    bool nocow;
-    const char *compat;   /* or NULL */
     guint64 cluster_size; /* 0 = the tool's */
-    guint features;
-    bool is_there;   /* convert: onto an existing file or device, which keeps its size */
-    bool reads_zero; /* … that is all zeros now; only with is_there */
 } QemuImgCreate;
+
+/* What a conversion writes into: it is there, and keeps its size. */
+typedef struct QemuImgTarget {
+    const char *format;
+    const char *path;
+    bool reads_zero; /* it is all zeros now */
+    /* A file that nobody else can open. It isn't locked: where locks are mandatory (CIFS), the tool
+     * couldn't write itself what it has locked. */
+    bool is_draft;
+} QemuImgTarget;
 
 char **qemu_img_create_argv(const QemuImgCreate *create);
 
-/* `-p` progress is on; `options` may be NULL. */
-char **qemu_img_convert_argv(const char *in_format, const char *in, const QemuImgCreate *out);
+/* `-p` progress is on. */
+char **qemu_img_convert_argv(const char *in_format, const char *in, const QemuImgTarget *out);
 
 char **qemu_img_resize_argv(const char *format, const char *path, guint64 capacity, bool shrink);
 

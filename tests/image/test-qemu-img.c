@@ -20,27 +20,21 @@ static const CreateCase create_cases[] = {
     {{.format = "raw", .path = "/p/v", .capacity = 1025}, "qemu-img|create|-f|raw|/p/v|2K"},
     {{.format = "vdi", .path = "/p/v"}, "qemu-img|create|-f|vdi|/p/v|0K"},
     {{.format = "iso", .path = "/p/v", .capacity = 2048}, "qemu-img|create|-f|raw|/p/v|2K"},
-    {{.format = "qcow2", .path = "/p/v", .capacity = 1024},
-     "qemu-img|create|-f|qcow2|-o|compat=0.10|/p/v|1K"},
-    {{.format = "qcow2", .path = "/p/v", .backing = "/p/b", .backing_format = "raw"},
-     "qemu-img|create|-f|qcow2|-b|/p/b|-o|backing_fmt=raw,compat=0.10|/p/v"},
-    {{.format = "qcow2", .path = "/p/v", .backing = "/p/b", .backing_format = "iso"},
-     "qemu-img|create|-f|qcow2|-b|/p/b|-o|backing_fmt=raw,compat=0.10|/p/v"},
+    {{.format = "vdi", .path = "/p/v", .capacity = 1536, .exact = true},
+     "qemu-img|create|-f|vdi|/p/v|1536"},
+    {{.format = "qed", .path = "/p/v", .backing = "/p/b", .backing_format = "raw"},
+     "qemu-img|create|-f|qed|-b|/p/b|-o|backing_fmt=raw|/p/v"},
+    {{.format = "qed", .path = "/p/v", .backing = "/p/b", .backing_format = "iso"},
+     "qemu-img|create|-f|qed|-b|/p/b|-o|backing_fmt=raw|/p/v"},
     {{.format = "qcow", .path = "/p/v", .backing = "/p/b"}, "qemu-img|create|-f|qcow|-b|/p/b|/p/v"},
-    {{.format = "qcow2",
+    {{.format = "qed",
       .path = "/proc/self/fd/9",
       .capacity = 1ULL << 40,
       .backing = "/p/b",
       .backing_format = "qcow2",
-      .preallocation = "metadata",
-      .nocow = true,
-      .compat = "1.1",
-      .cluster_size = 131072,
-      .features = FEATURE_LAZY_REFCOUNTS | FEATURE_EXTENDED_L2},
-     "qemu-img|create|-f|qcow2|-b|/p/b|-o|backing_fmt=qcow2,preallocation=metadata,nocow=on,"
-     "compat=1.1,cluster_size=131072,lazy_refcounts,extended_l2=on|/proc/self/fd/9|1073741824K"},
-    {{.format = "vmdk", .path = "/p/v", .capacity = 1024, .preallocation = "falloc"},
-     "qemu-img|create|-f|vmdk|-o|preallocation=falloc|/p/v|1K"},
+      .cluster_size = 131072},
+     "qemu-img|create|-f|qed|-b|/p/b|-o|backing_fmt=qcow2,cluster_size=131072|/proc/self/fd/9|"
+     "1073741824K"},
     {{.format = "vdi", .path = "/p/v", .capacity = G_MAXUINT64},
      "qemu-img|create|-f|vdi|/p/v|18014398509481984K"},
     /* Values that look like something else stay values. */
@@ -53,8 +47,8 @@ static const CreateCase create_cases[] = {
     {{.format = "qcow", .path = "/p/v", .backing = "-b"}, "qemu-img|create|-f|qcow|-b|./-b|/p/v"},
     {{.format = "qcow", .path = "/p/v", .backing = "rbd:x"},
      "qemu-img|create|-f|qcow|-b|./rbd:x|/p/v"},
-    {{.format = "qcow2", .path = "/p/v", .capacity = 1024, .compat = "1.1,backing_file=/etc/x"},
-     "qemu-img|create|-f|qcow2|-o|compat=1.1,,backing_file=/etc/x|/p/v|1K"},
+    {{.format = "qed", .path = "/p/v", .backing = "b", .backing_format = "raw,cluster_size=1"},
+     "qemu-img|create|-f|qed|-b|b|-o|backing_fmt=raw,,cluster_size=1|/p/v"},
 };
 
 static void test_create(void)
@@ -65,20 +59,20 @@ static void test_create(void)
 
 static void test_convert(void)
 {
-    QemuImgCreate out = {.format = "qcow2",
-                         .path = "/p/out",
-                         .capacity = 1 << 20,
-                         .backing = "/p/ignored",
-                         .backing_format = "raw",
-                         .preallocation = "metadata",
-                         .compat = "1.1"};
+    QemuImgTarget out = {.format = "raw", .path = "-out"};
 
-    check_argv(qemu_img_convert_argv("raw", "/p/in", &out),
-               "qemu-img|convert|-p|-f|raw|-O|qcow2|-o|preallocation=metadata,compat=1.1|/p/in|"
-               "/p/out");
-    out = (QemuImgCreate){.format = "raw", .path = "-out"};
     check_argv(qemu_img_convert_argv("iso", "nbd:in", &out),
-               "qemu-img|convert|-p|-f|raw|-O|raw|./nbd:in|./-out");
+               "qemu-img|convert|-p|-n|-f|raw|-O|raw|./nbd:in|./-out");
+    out = (QemuImgTarget){.format = "raw", .path = "/dev/x", .reads_zero = true};
+    check_argv(qemu_img_convert_argv("qcow2", "/p/in", &out),
+               "qemu-img|convert|-p|-n|--target-is-zero|-f|qcow2|-O|raw|/p/in|/dev/x");
+    out = (QemuImgTarget){.format = "vmdk",
+                          .path = "/p/a,locking=on",
+                          .reads_zero = true,
+                          .is_draft = true};
+    check_argv(qemu_img_convert_argv("raw", "/p/in", &out),
+               "qemu-img|convert|-p|-n|--target-is-zero|-f|raw|--target-image-opts|/p/in|"
+               "driver=vmdk,file.driver=file,file.filename=/p/a,,locking=on,file.locking=off");
 }
 
 static void test_resize(void)

@@ -3,9 +3,6 @@
 
 #include "errors.h"
 
-#include <errno.h>
-#include <unistd.h>
-
 int clone_source_format(const VolumeSource *source)
 {
     if (source->pool->schema->volume_formats != &image_formats)
@@ -56,25 +53,8 @@ bool clone_source_capacity(const VolumeSource *source, const ImageInfo *info, gu
     return source->io->ops->size(source->io, ret, error);
 }
 
-/* Copies a source into an empty file. */
-static bool stage(const VolumeSource *source, int staging, Operation *op, GError **error)
-{
-    guint64 length;
-    int fd = dup(staging);
-
-    if (fd < 0)
-        return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot use a new file");
-    g_autoptr(Io) to = io_new_fd(fd);
-    if (!source->io->ops->size(source->io, &length, error))
-        return false;
-    if (ftruncate(fd, (off_t)length) < 0)
-        return error_set_errno(error, ORIGIN_STORAGE, errno,
-                               "cannot extend a file to %" G_GUINT64_FORMAT " bytes", length);
-    return io_copy(source->io, to, length, IO_COPY_FRESH, op, error);
-}
-
 bool clone_source_convert(const VolumeSource *source, int staging, guint64 capacity,
-                          const QemuImgCreate *create, int fd, Operation *op, GError **error)
+                          const QemuImgTarget *target, int fd, Operation *op, GError **error)
 {
     const char *path = source->volume->target.path;
     g_autofree char *folder = path ? g_path_get_dirname(path) : NULL;
@@ -86,6 +66,6 @@ bool clone_source_convert(const VolumeSource *source, int staging, guint64 capac
         .capacity = capacity,
     };
 
-    return (!staged || stage(source, staging, op, error)) &&
-           image_tool_convert(op, &image, fd, create, error);
+    return (!staged || io_copy_to_file(source->io, staging, op, error)) &&
+           image_tool_convert(op, &image, fd, target, error);
 }

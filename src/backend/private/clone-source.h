@@ -21,8 +21,8 @@ bool clone_source_probe(const VolumeSource *source, ImageInfo *ret, GError **err
 bool clone_source_capacity(const VolumeSource *source, const ImageInfo *info, guint64 *ret,
                            GError **error);
 
-/* Writes the source's content, decoded, as an image of `create` into the file or device `fd`, by
- * the tool. `staging` is a descriptor of an empty file for a source that has none of its own, into
- * which it is copied; -1 else. */
+/* Writes the source's content, decoded, into `target`, the file or device `fd`, by the tool.
+ * `staging` is a descriptor of an empty file for a source that has none of its own, into which it
+ * is copied; -1 else. */
 bool clone_source_convert(const VolumeSource *source, int staging, guint64 capacity,
-                          const QemuImgCreate *create, int fd, Operation *op, GError **error);
+                          const QemuImgTarget *target, int fd, Operation *op, GError **error);

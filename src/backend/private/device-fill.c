@@ -54,14 +54,13 @@ static bool decode(const Filling *filling, guint64 content, GError **error)
 {
     const bool staged = filling->source->io->fd < 0;
     autofd int staging = staged ? open_staging(error) : -1;
-    QemuImgCreate create = {
+    QemuImgTarget target = {
         .format = image_format_name(IMAGE_FORMAT_RAW),
-        .is_there = true,
         .reads_zero = filling->reads_zero,
     };
 
     return (!staged || staging >= 0) &&
-           clone_source_convert(filling->source, staging, content, &create, filling->to->fd,
+           clone_source_convert(filling->source, staging, content, &target, filling->to->fd,
                                 filling->op, error);
 }
 

@@ -181,24 +181,35 @@ static bool grow_converted(const Making *making, guint64 capacity, GError **erro
                            making->path);
 }
 
+/* The image that the content goes into: flat, whatever the document says of a backing store. */
+static bool make_empty(const Making *making, guint64 capacity, GError **error)
+{
+    int format = image_content_format(making->spec->target.format);
+    VolumeDef spec = *making->spec;
+    Making empty = *making;
+
+    spec.capacity = (capacity + 511) / 512 * 512;
+    spec.has_backing = false;
+    if (format == IMAGE_FORMAT_RAW)
+        spec.allocation = 0; /* see grow_converted() */
+    empty.spec = &spec;
+    return folder_filler(format)(&empty, error);
+}
+
 static bool convert(const Making *making, guint64 capacity, GError **error)
 {
-    const VolumeTarget *target = &making->spec->target;
-    int format = image_content_format(target->format);
-    QemuImgCreate create = {
-        .format = image_format_name(format),
-        .compat = target->compat,
-        .cluster_size = target->cluster_size,
-        .features = target->features,
-        .preallocation = folder_preallocation(making->spec, making->flags),
+    QemuImgTarget target = {
+        .format = image_format_name(image_content_format(making->spec->target.format)),
+        .reads_zero = true,
+        .is_draft = true,
     };
     autodraft Draft staging = DRAFT_INIT;
 
-    if (format == IMAGE_FORMAT_QCOW2 && !create.compat)
-        create.compat = "1.1";
+    if (!make_empty(making, capacity, error))
+        return false;
     if (making->source->io->fd < 0 && !draft_create(making->folder->fd, 0600, &staging, error))
         return false;
-    return clone_source_convert(making->source, staging.fd, capacity, &create, making->fd,
+    return clone_source_convert(making->source, staging.fd, capacity, &target, making->fd,
                                 making->op, error) &&
            grow_converted(making, capacity, error);
 }

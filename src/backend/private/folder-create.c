@@ -79,13 +79,14 @@ static bool find_backing(const Making *making, Backing *ret, GError **error)
                      "give a capacity: that of backing store '%s' is not known", given->path);
 }
 
+/* How much is laid out beforehand: by the document's allocation, if the flag asks. */
 static Qcow2Preallocation qcow2_preallocation(const Making *making)
 {
-    const char *word = folder_preallocation(making->spec, making->flags);
+    const VolumeDef *spec = making->spec;
 
-    if (!word)
+    if (!(making->flags & VOLUME_CREATE_PREALLOC_METADATA))
         return QCOW2_PREALLOC_OFF;
-    return g_str_equal(word, "falloc") ? QCOW2_PREALLOC_FALLOC : QCOW2_PREALLOC_METADATA;
+    return spec->allocation < spec->capacity ? QCOW2_PREALLOC_METADATA : QCOW2_PREALLOC_FALLOC;
 }
 
 static bool fill_qcow2(const Making *making, GError **error)
@@ -121,6 +122,7 @@ static bool fill_by_tool(const Making *making, GError **error)
     QemuImgCreate create = {
         .format = image_format_name(spec->target.format),
         .capacity = spec->capacity,
+        .exact = making->source != NULL,
         .cluster_size = spec->target.cluster_size,
     };
 

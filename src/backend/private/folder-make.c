@@ -10,13 +10,6 @@
 
 #define MODE_DEFAULT 0600
 
-const char *folder_preallocation(const VolumeDef *spec, guint flags)
-{
-    if (!(flags & VOLUME_CREATE_PREALLOC_METADATA))
-        return NULL;
-    return spec->allocation < spec->capacity ? "metadata" : "falloc";
-}
-
 static bool refuse(GError **error, ErrorCode code, const char *text)
 {
     return error_set(error, code, ORIGIN_STORAGE, "%s", text);

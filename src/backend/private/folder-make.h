@@ -32,10 +32,6 @@ bool folder_check_spec(const Making *making, GError **error);
 /* What makes a fresh volume of a content format; NULL for formats that can't be made. */
 FillFunc folder_filler(int format);
 
-/* How much a new qcow2 image lays out beforehand: by the document's allocation, if the flag asks.
- */
-const char *folder_preallocation(const VolumeDef *spec, guint flags);
-
 /* Makes the volume as a draft, fills it, and publishes it with owner, mode and label. Where root
  * may not do that (NFS with root_squash) it is done once more, as the owner that the volume shall
  * have. Errors: ERROR_OPERATION_INVALID "volume target path 'P' already exists". */

@@ -4,9 +4,12 @@
 #include "chain.h"
 #include "command.h"
 #include "errors.h"
+#include "io.h"
 #include "probe.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static char *descriptor_path(int fd)
@@ -128,7 +131,7 @@ static bool check_made(Operation *op, int fd, const char *format, GError **error
     return is_raw || check_opens(op, fd, format, error);
 }
 
-bool image_tool_create(Operation *op, int fd, const QemuImgCreate *create, GError **error)
+static bool create_in_memory(Operation *op, int fd, const QemuImgCreate *create, GError **error)
 {
     g_autofree char *path = descriptor_path(fd);
     QemuImgCreate with_path = *create;
@@ -138,11 +141,23 @@ bool image_tool_create(Operation *op, int fd, const QemuImgCreate *create, GErro
     return run_tool(op, argv, &fd, 1, 0, error) && check_made(op, fd, create->format, error);
 }
 
+bool image_tool_create(Operation *op, int fd, const QemuImgCreate *create, GError **error)
+{
+    int memory = memfd_create("image", MFD_CLOEXEC);
+
+    if (memory < 0)
+        return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot make a file in memory");
+    g_autoptr(Io) image = io_new_fd(memory);
+    /* A few MiB at most: nothing to tell progress of. */
+    return create_in_memory(op, memory, create, error) && operation_check(op, error) &&
+           io_copy_to_file(image, fd, NULL, error);
+}
+
 bool image_tool_convert(Operation *op, const ImageToolSource *source, int fd,
-                        const QemuImgCreate *create, GError **error)
+                        const QemuImgTarget *target, GError **error)
 {
     g_autofree char *in = descriptor_path(source->fd), *out = descriptor_path(fd), *name = NULL;
-    QemuImgCreate with_path = *create;
+    QemuImgTarget with_path = *target;
 
     with_path.path = out;
     if (!name_image(op, source->fd, source->folder, &name, error))
@@ -150,7 +165,7 @@ bool image_tool_convert(Operation *op, const ImageToolSource *source, int fd,
     g_auto(GStrv) argv = qemu_img_convert_argv(source->format, in, &with_path);
     replace_word(argv, in, name);
     return run_tool(op, argv, (int[]){source->fd, fd}, 2, source->capacity, error) &&
-           check_made(op, fd, create->format, error);
+           check_made(op, fd, target->format, error);
 }
 
 bool image_tool_resize(Operation *op, int fd, const char *format, const char *folder,

@@ -10,7 +10,8 @@
  * `path` of the options is filled in here.
  */
 
-/* Makes an image in an empty file. */
+/* Makes an image in an empty file. The tool gets another, in memory, for it can't make one without
+ * locking it, which some file systems (CIFS) keep it from writing to then. */
 bool image_tool_create(Operation *op, int fd, const QemuImgCreate *create, GError **error);
 
 typedef struct ImageToolSource {
@@ -20,9 +21,9 @@ typedef struct ImageToolSource {
     guint64 capacity;   /* bytes, the unit of the operation's progress */
 } ImageToolSource;
 
-/* Writes the content of one image into another, new one. */
+/* Writes the content of one image into another, which is new and empty. */
 bool image_tool_convert(Operation *op, const ImageToolSource *source, int fd,
-                        const QemuImgCreate *create, GError **error);
+                        const QemuImgTarget *target, GError **error);
 
 /* Changes the size that an image shows. */
 bool image_tool_resize(Operation *op, int fd, const char *format, const char *folder,
