@@ -55,7 +55,6 @@ static Engine *engine_new(const EngineConfig *config, Store *store)
 
 static void engine_free(Engine *engine)
 {
-    pulse_free(engine->pulse);
     pool_list_clear(engine);
     watch_free(engine->watch);
     event_queue_free(engine->events);
@@ -93,10 +92,10 @@ void engine_close(Engine *engine)
         return;
     bool ended = lease_cancel_all(engine, CLOSE_PATIENCE);
     unwatch_all(engine); /* it queues work, which then no longer may come */
-    ended = pulse_stop(engine->pulse) && ended;
+    pulse_stop(engine->pulse);
     ended = workers_stop(engine->workers, CLOSE_PATIENCE) && ended;
     if (ended)
-        engine_free(engine);
+        pulse_free(engine->pulse, engine_free);
     else
         log_warning("storage doesn't answer: closing without waiting for it any longer");
 }

@@ -34,9 +34,10 @@ typedef struct Request {
  * and skipped. Errors: another process has the lock (ERROR_OPERATION_INVALID), system errors. */
 Engine *engine_open(const EngineConfig *config, GError **error);
 
-/* Stops watching, cancels jobs and waits for them (for some seconds: storage may hang), writes
- * nothing. Pools stay as they are. Calls made by others must have returned before, and references
- * to pools that are still held must only be given back afterwards. Harmless with NULL. */
+/* Stops watching, cancels jobs and waits for them (for some seconds: storage may hang, and the lock
+ * is kept until it no longer does), writes nothing. Pools stay as they are. Calls made by others
+ * must have returned before, and references to pools that are still held must only be given back
+ * afterwards. Harmless with NULL. */
 void engine_close(Engine *engine);
 
 /* Reads the saved definitions again: new ones are added, changed ones take the place of the old,

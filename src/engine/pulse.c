@@ -21,7 +21,8 @@ struct Pulse {
     GCond wake;
     bool sleeping; /* nothing runs: wait until something does */
     bool stopping;
-    guint asking; /* threads that ask a pool's storage */
+    guint asking;                 /* threads that ask a pool's storage */
+    void (*then)(Engine *engine); /* the last of them frees all */
 };
 
 /* ---- asking one pool ---- */
@@ -54,6 +55,28 @@ static bool is_stopping(Pulse *pulse)
     return stopping;
 }
 
+static void free_all(Pulse *pulse)
+{
+    Engine *engine = pulse->engine;
+    void (*then)(Engine * engine) = pulse->then;
+
+    g_mutex_clear(&pulse->lock);
+    g_cond_clear(&pulse->wake);
+    g_free(pulse);
+    then(engine);
+}
+
+static void end_asking(Pulse *pulse)
+{
+    g_mutex_lock(&pulse->lock);
+    pulse->asking--;
+    bool is_last = pulse->asking == 0 && pulse->then;
+    g_cond_broadcast(&pulse->wake);
+    g_mutex_unlock(&pulse->lock);
+    if (is_last)
+        free_all(pulse);
+}
+
 static void *ask(void *data)
 {
     g_autoptr(Pool) pool = data;
@@ -69,10 +92,7 @@ static void *ask(void *data)
         set_silent(pool, false);
         pool_look_again(pool);
     }
-    g_mutex_lock(&engine->pulse->lock);
-    engine->pulse->asking--;
-    g_cond_broadcast(&engine->pulse->wake);
-    g_mutex_unlock(&engine->pulse->lock);
+    end_asking(engine->pulse);
     return NULL;
 }
 
@@ -85,9 +105,7 @@ static void start_asking(Pulse *pulse, Pool *pool)
         return;
     note_answer(pool); /* no thread: that says nothing about the storage */
     pool_unref(pool);
-    g_mutex_lock(&pulse->lock);
-    pulse->asking--;
-    g_mutex_unlock(&pulse->lock);
+    end_asking(pulse);
 }
 
 typedef enum Finding { ALL_RIGHT, TO_BE_ASKED, FELL_SILENT, STILL_SILENT } Finding;
@@ -225,17 +243,16 @@ Pulse *pulse_new(Engine *engine)
 }
 
 /* How long a stop waits for storage that was asked just now. */
-static bool wait_for_answers(Pulse *pulse)
+static void wait_for_answers(Pulse *pulse)
 {
     gint64 until = g_get_monotonic_time() + G_TIME_SPAN_SECOND;
     bool in_time = true;
 
     while (pulse->asking > 0 && in_time)
         in_time = g_cond_wait_until(&pulse->wake, &pulse->lock, until);
-    return pulse->asking == 0;
 }
 
-bool pulse_stop(Pulse *pulse)
+void pulse_stop(Pulse *pulse)
 {
     g_mutex_lock(&pulse->lock);
     pulse->stopping = true;
@@ -243,14 +260,16 @@ bool pulse_stop(Pulse *pulse)
     g_mutex_unlock(&pulse->lock);
     pthread_join(pulse->thread, NULL);
     g_mutex_lock(&pulse->lock);
-    bool all_answered = wait_for_answers(pulse);
+    wait_for_answers(pulse);
     g_mutex_unlock(&pulse->lock);
-    return all_answered;
 }
 
-void pulse_free(Pulse *pulse)
+void pulse_free(Pulse *pulse, void (*then)(Engine *engine))
 {
-    g_mutex_clear(&pulse->lock);
-    g_cond_clear(&pulse->wake);
-    g_free(pulse);
+    g_mutex_lock(&pulse->lock);
+    pulse->then = then;
+    bool all_answered = pulse->asking == 0;
+    g_mutex_unlock(&pulse->lock);
+    if (all_answered)
+        free_all(pulse);
 }

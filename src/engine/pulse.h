@@ -22,10 +22,11 @@ Pulse *pulse_new(Engine *engine);
 /* Something was given to a worker: there may be something to watch. Cheap, may be called often. */
 void pulse_wake(Pulse *pulse);
 
-/* Ends the watch; to be called while the workers are still there, which it looks at.
- * False: the storage of some pool still hasn't answered, and the thread that asked it stays. The
- * engine must then stay too. */
-bool pulse_stop(Pulse *pulse);
+/* Ends the watch; to be called while the workers are still there, which it looks at. Storage that
+ * was asked just now is waited for, but not for long. */
+void pulse_stop(Pulse *pulse);
 
-/* After a stop that was true, and when no work is left that could wake it. */
-void pulse_free(Pulse *pulse);
+/* After a stop, when no work is left that could wake it: frees it and calls `then` with the engine.
+ * Where some storage still hasn't answered, that is done by the thread that asked it, when it has.
+ */
+void pulse_free(Pulse *pulse, void (*then)(Engine *engine));

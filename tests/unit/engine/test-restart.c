@@ -368,6 +368,44 @@ static void test_slow_and_gone(Fixture *f, gconstpointer data)
     engine_remove_listener(f->engine, id);
 }
 
+static gpointer create_in_thread(gpointer data)
+{
+    Fixture *f = data;
+    g_autoptr(Pool) pool = find(f, "p");
+    g_autofree char *xml = volume_xml("v", 4096);
+
+    volume_record_unref(volume_create(pool, xml, 0, NOW(f), NULL));
+    return NULL;
+}
+
+/* Storage is asked for a sign of life while something runs on it, and doesn't answer before the
+ * engine is closed: that one is freed, and gives its folders to another, when it does. */
+static void test_closed_while_asked(Fixture *f, gconstpointer data)
+{
+    EngineConfig config = {.config_dir = f->config_dir,
+                           .state_dir = f->state_dir,
+                           .backends = fake_backends,
+                           .n_backends = n_fake_backends};
+    g_autoptr(GError) error = NULL;
+
+    pool_unref(fixture_define_started(f, "fs", "p"));
+    guint asked = fake_calls("space");
+    fake_hang("volume_create", true);
+    g_autoptr(GThread) thread = g_thread_new("create", create_in_thread, f);
+    fake_wait_hanging();
+    fake_hang("space", false);
+    while (fake_calls("space") == asked)
+        g_usleep(10 * 1000);
+    engine_close(g_steal_pointer(&f->engine));
+    g_thread_join(g_steal_pointer(&thread));
+    g_assert_null(engine_open(&config, &error));
+    check_error_prefix(&error, ERROR_OPERATION_INVALID, "Requested operation is not valid: ");
+    fake_release();
+    while (!(f->engine = engine_open(&config, NULL)))
+        g_usleep(10 * 1000);
+    check_active(f, "p", true);
+}
+
 static void test_second_engine(Fixture *f, gconstpointer data)
 {
     EngineConfig config = {.config_dir = f->config_dir,
@@ -405,6 +443,7 @@ int main(int argc, char **argv)
     ENGINE_TEST("/engine/restart/slow", test_slow);
     ENGINE_TEST("/engine/restart/slow-and-held", test_slow_and_held);
     ENGINE_TEST("/engine/restart/slow-and-gone", test_slow_and_gone);
+    ENGINE_TEST("/engine/restart/closed-while-asked", test_closed_while_asked);
     ENGINE_TEST("/engine/restart/second-engine", test_second_engine);
     ENGINE_TEST("/engine/restart/many", test_many);
     return g_test_run();
