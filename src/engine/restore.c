@@ -222,7 +222,7 @@ static bool look_whether_up(Pool *pool, Operation *op)
 static void resume_again(void *data);
 
 /* Called off by a stop, which may fail yet: the next try waits for it, and has nothing to do when
- * it has succeeded. */
+ * it has succeeded. Not on the threads for storage, where calls may wait for it. */
 static void resume(Pool *pool)
 {
     g_autoptr(Operation) op = operation_new(engine_deadline(RESUME_SECONDS));
@@ -230,7 +230,7 @@ static void resume(Pool *pool)
     g_autoptr(Lease) lease = lease_take_one(pool, OP_RESUME, NULL, &request, NULL);
 
     if (lease && !look_whether_up(pool, op))
-        engine_run(pool->engine, pool, WORK_STORAGE, resume_again, pool_ref(pool));
+        engine_run(pool->engine, pool, WORK_CONTROL, resume_again, pool_ref(pool));
 }
 
 static void resume_again(void *data)
