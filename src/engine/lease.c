@@ -175,11 +175,23 @@ static Verdict judge_name(const Hold *hold, GError **error)
     return VERDICT_REFUSE;
 }
 
-/* Those who came earlier go first. */
+static bool waits_for_state(const Lease *lease)
+{
+    for (guint i = 0; i < lease->count; i++) {
+        const Hold *hold = &lease->holds[i];
+        const Refusal *refusal = state_refusal(hold->pool, operation_row(hold->operation));
+        if (refusal && refusal->wait)
+            return true;
+    }
+    return false;
+}
+
+/* Those who came earlier go first, but what only waits for the pool's state to pass: it may be this
+ * one that ends it. */
 static Verdict judge_waiting(Lease *lease, const Hold *hold)
 {
     for (GList *l = hold->pool->engine->waiting.head; l && l->data != lease; l = l->next)
-        if (lease_relation(hold, l->data) == RELATION_WAIT)
+        if (lease_relation(hold, l->data) == RELATION_WAIT && !waits_for_state(l->data))
             return VERDICT_WAIT;
     return VERDICT_GO;
 }

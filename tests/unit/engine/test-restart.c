@@ -341,6 +341,32 @@ static void test_slow_and_held(Fixture *f, gconstpointer data)
     wait_for_state(pool, POOL_STATE_RUNNING);
 }
 
+static gpointer refresh_in_thread(gpointer data)
+{
+    Fixture *f = data;
+    g_autoptr(Pool) pool = find(f, "slow");
+    g_autoptr(GError) error = NULL;
+
+    pool_refresh(pool, NOW(f), &error);
+    g_assert_no_error(error);
+    return NULL;
+}
+
+/* What waits for the resume doesn't stand in line before it. */
+static void test_slow_and_awaited(Fixture *f, gconstpointer data)
+{
+    pool_unref(fixture_define_started(f, "fs", "slow"));
+    fake_hang("is_up", false);
+    fixture_reopen(f);
+    g_autoptr(Pool) pool = find(f, "slow");
+    fail_to_stop(f, pool);
+    GThread *thread = g_thread_new("refresh", refresh_in_thread, f);
+    g_usleep(200 * 1000); /* it will mostly stand in line then */
+    fake_release();
+    g_thread_join(thread);
+    g_assert_cmpint(state_of(pool), ==, POOL_STATE_RUNNING);
+}
+
 static void count_stops(const Event *event, void *data)
 {
     if (event->kind == EVENT_STOPPED)
@@ -442,6 +468,7 @@ int main(int argc, char **argv)
     ENGINE_TEST("/engine/restart/uncertain", test_uncertain);
     ENGINE_TEST("/engine/restart/slow", test_slow);
     ENGINE_TEST("/engine/restart/slow-and-held", test_slow_and_held);
+    ENGINE_TEST("/engine/restart/slow-and-awaited", test_slow_and_awaited);
     ENGINE_TEST("/engine/restart/slow-and-gone", test_slow_and_gone);
     ENGINE_TEST("/engine/restart/closed-while-asked", test_closed_while_asked);
     ENGINE_TEST("/engine/restart/second-engine", test_second_engine);
