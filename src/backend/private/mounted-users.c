@@ -17,7 +17,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Folder, closedir)
 
 typedef struct Search {
     const Mounted *mounted;
-    char *device; /* as /proc/PID/maps has it */
+    char *device;         /* as /proc/PID/maps has it */
+    GHashTable *sockets;  /* "socket:[INODE]" of those that are bound to files there */
+    GHashTable *networks; /* whose sockets are known */
     GString *users;
     guint count;
 } Search;
@@ -45,37 +47,88 @@ static bool leads_below(const Search *search, const char *link)
     return path && is_below(search, path);
 }
 
+/* ---- sockets ---- */
+
+/* "ADDRESS: REFERENCES PROTOCOL FLAGS TYPE STATE INODE PATH", the path as it was bound. */
+static void note_socket(Search *search, char *line)
+{
+    const char *path = strchr(line, '/');
+
+    if (!path || !is_below(search, path))
+        return;
+    g_autofree char *head = g_strchomp(g_strndup(line, (gsize)(path - line)));
+    const char *inode = strrchr(head, ' ');
+    if (inode)
+        g_hash_table_add(search->sockets, g_strdup_printf("socket:[%s]", inode + 1));
+}
+
+/* Those of the network namespace that the process is in, once for each. */
+static void find_sockets(Search *search, const char *process)
+{
+    g_autofree char *namespace = g_build_filename(process, "ns/net", NULL);
+    g_autofree char *path = g_build_filename(process, "net/unix", NULL);
+    char *network = g_file_read_link(namespace, NULL);
+    g_autofree char *text = NULL;
+
+    if (!network || !g_hash_table_add(search->networks, network) ||
+        !g_file_get_contents(path, &text, NULL, NULL))
+        return;
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; *line; line++)
+        note_socket(search, *line);
+}
+
 /* ---- processes ---- */
 
 /* The path of a descriptor alone may be that of another mount at the same place. */
-static bool is_on_mount(const Search *search, const char *process, const char *fd)
+static bool is_on_mount(const Search *search, const char *task, const char *fd)
 {
-    g_autofree char *fdinfo = g_build_filename(process, "fdinfo", fd, NULL);
+    g_autofree char *fdinfo = g_build_filename(task, "fdinfo", fd, NULL);
 
     return mounted_read_id(fdinfo) == search->mounted->id;
 }
 
-static bool has_open(const Search *search, const char *process)
+static bool is_user(const Search *search, const char *task, const char *fd)
 {
-    g_autofree char *path = g_build_filename(process, "fd", NULL);
+    g_autofree char *link = g_build_filename(task, "fd", fd, NULL);
+    g_autofree char *path = g_file_read_link(link, NULL);
+
+    return path && (g_hash_table_contains(search->sockets, path) ||
+                    (is_below(search, path) && is_on_mount(search, task, fd)));
+}
+
+static bool has_open(const Search *search, const char *task)
+{
+    g_autofree char *path = g_build_filename(task, "fd", NULL);
     g_autoptr(Folder) folder = opendir(path);
 
-    for (struct dirent *entry; folder && (entry = readdir(folder));) {
-        g_autofree char *link = g_build_filename(path, entry->d_name, NULL);
-        if (entry->d_name[0] != '.' && leads_below(search, link) &&
-            is_on_mount(search, process, entry->d_name))
+    for (struct dirent *entry; folder && (entry = readdir(folder));)
+        if (entry->d_name[0] != '.' && is_user(search, task, entry->d_name))
+            return true;
+    return false;
+}
+
+static bool stays_in(const Search *search, const char *task)
+{
+    static const char *const links[] = {"cwd", "root", "exe"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(links); i++) {
+        g_autofree char *link = g_build_filename(task, links[i], NULL);
+        if (leads_below(search, link))
             return true;
     }
     return false;
 }
 
-static bool stays_in(const Search *search, const char *process)
+/* A thread may have descriptors and a working directory of its own. */
+static bool has_user_thread(const Search *search, const char *process)
 {
-    static const char *const links[] = {"cwd", "root", "exe"};
+    g_autofree char *path = g_build_filename(process, "task", NULL);
+    g_autoptr(Folder) folder = opendir(path);
 
-    for (guint i = 0; i < G_N_ELEMENTS(links); i++) {
-        g_autofree char *link = g_build_filename(process, links[i], NULL);
-        if (leads_below(search, link))
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        g_autofree char *task = g_build_filename(path, entry->d_name, NULL);
+        if (entry->d_name[0] != '.' && (has_open(search, task) || stays_in(search, task)))
             return true;
     }
     return false;
@@ -116,7 +169,8 @@ static void search_processes(Search *search, bool with_self)
         g_autofree char *process = g_build_filename("/proc", entry->d_name, NULL);
         if (pid <= 0 || (pid == getpid() && !with_self))
             continue;
-        if (has_open(search, process) || stays_in(search, process) || has_mapped(search, process))
+        find_sockets(search, process);
+        if (has_user_thread(search, process) || has_mapped(search, process))
             note(search, name_process(process, pid));
     }
 }
@@ -150,17 +204,38 @@ static void search_loops(Search *search)
     }
 }
 
+/* "FILENAME TYPE SIZE …", blanks in the name as "\\040". */
+static void search_swap(Search *search)
+{
+    g_autofree char *text = NULL;
+
+    if (!g_file_get_contents("/proc/swaps", &text, NULL, NULL))
+        return;
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; *line; line++) {
+        (*line)[strcspn(*line, " \t")] = '\0';
+        g_autofree char *file = g_strcompress(*line);
+        if (is_below(search, file))
+            note(search, g_strdup_printf("the swap file '%s'", file));
+    }
+}
+
 char *mounted_users(const Mounted *mounted, bool with_self)
 {
     Search search = {
         .mounted = mounted,
         .device = g_strdup_printf(" %02x:%02x ", major(mounted->device), minor(mounted->device)),
+        .sockets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
+        .networks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
         .users = g_string_new(NULL),
     };
 
     search_processes(&search, with_self);
     search_mounts(&search);
     search_loops(&search);
+    search_swap(&search);
+    g_hash_table_unref(search.sockets);
+    g_hash_table_unref(search.networks);
     g_free(search.device);
     if (search.count > SHOWN_MAX)
         g_string_append_printf(search.users, " and %u more", search.count - SHOWN_MAX);
