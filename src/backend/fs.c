@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "backends.h"
 
+#include "btrfs.h"
+#include "device-tag.h"
 #include "errors.h"
 #include "folder.h"
+#include "mkfs.h"
 #include "mount.h"
 #include "signature.h"
 #include "source-check.h"
 #include "source-match.h"
 
-#include <blkid/blkid.h>
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -36,28 +36,55 @@ static const char *format_of(const PoolDef *pool)
 
 /* ---- the device ---- */
 
-/* Its path, of tags by libblkid (g_free); NULL when none has that tag now. */
-static char *find_device(const PoolDef *pool)
+static const char *source_of(const PoolDef *pool)
 {
-    const char *text = pool->source.devices[0].path;
-
-    if (g_path_is_absolute(text))
-        return g_strdup(text);
-    char *found = blkid_evaluate_spec(text, NULL);
-    char *path = g_path_is_absolute(found ? found : "") ? g_strdup(found) : NULL;
-    free(found);
-    return path;
+    return pool->source.devices[0].path;
 }
 
-static char *need_device(const PoolDef *pool, GError **error)
+static bool refuse_many(const PoolDef *pool, const GPtrArray *paths, GError **error)
 {
-    char *path = find_device(pool);
+    GString *list = g_string_new(NULL);
 
-    if (!path)
-        error_set(error, ERROR_OPERATION_FAILED, ORIGIN_STORAGE,
-                  "there is no device '%s': a source is a path, UUID=… or LABEL=…",
-                  pool->source.devices[0].path);
-    return path;
+    for (guint i = 0; i < paths->len; i++)
+        g_string_append_printf(list, "%s'%s'", i > 0 ? ", " : "", (char *)paths->pdata[i]);
+    error_set(error, ERROR_OPERATION_FAILED, ORIGIN_STORAGE,
+              "%u devices are '%s': %s. Give the pool the path of the right one", paths->len,
+              source_of(pool), list->str);
+    g_string_free(list, TRUE);
+    return false;
+}
+
+static bool find_tagged(const PoolDef *pool, const DeviceTag *tag, Operation *op, char **ret,
+                        GError **error)
+{
+    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+
+    if (!device_tag_find(tag, op, paths, error))
+        return false;
+    if (paths->len > 1)
+        return refuse_many(pool, paths, error);
+    *ret = paths->len == 1 ? g_strdup(paths->pdata[0]) : NULL;
+    return true;
+}
+
+/* Its path; NULL when there is no device of that tag. Errors: several have it. */
+static bool find_device(const PoolDef *pool, Operation *op, char **ret, GError **error)
+{
+    g_auto(DeviceTag) tag = {0};
+
+    if (device_tag_parse(source_of(pool), &tag))
+        return find_tagged(pool, &tag, op, ret, error);
+    *ret = g_path_is_absolute(source_of(pool)) ? g_strdup(source_of(pool)) : NULL;
+    return true;
+}
+
+static bool need_device(const PoolDef *pool, Operation *op, char **ret, GError **error)
+{
+    if (!find_device(pool, op, ret, error))
+        return false;
+    return *ret || error_set(error, ERROR_OPERATION_FAILED, ORIGIN_STORAGE,
+                             "there is no device '%s': a source is a path, UUID=… or LABEL=…",
+                             source_of(pool));
 }
 
 static bool find_number(const char *path, dev_t *ret)
@@ -79,54 +106,58 @@ static bool is_present(dev_t device)
     return access(path, F_OK) == 0;
 }
 
-/* The kernel's name of a device: "sda1". */
-static char *kernel_name(dev_t device)
+/* The device that is mounted has to have the tag: others that have it now don't matter. */
+static bool is_named_by(const DeviceTag *tag, dev_t shown)
 {
-    g_autofree char *path = g_strdup_printf("/sys/dev/block/%u:%u", major(device), minor(device));
-    g_autofree char *link = g_file_read_link(path, NULL);
-
-    return link ? g_path_get_basename(link) : NULL;
-}
-
-/* A btrfs over several devices is shown by one of them. */
-static bool share_btrfs(dev_t a, dev_t b)
-{
-    g_autofree char *name_a = kernel_name(a);
-    g_autofree char *name_b = kernel_name(b);
-    g_autoptr(GDir) systems = g_dir_open("/sys/fs/btrfs", 0, NULL);
-
-    for (const char *id; systems && name_a && name_b && (id = g_dir_read_name(systems));) {
-        g_autofree char *has_a = g_build_filename("/sys/fs/btrfs", id, "devices", name_a, NULL);
-        g_autofree char *has_b = g_build_filename("/sys/fs/btrfs", id, "devices", name_b, NULL);
-        if (access(has_a, F_OK) == 0 && access(has_b, F_OK) == 0)
-            return true;
-    }
-    return false;
+    return !is_present(shown) || device_tag_is_on(tag, shown);
 }
 
 /* By device numbers, for a path may lead to another device by now. What is mounted from a device
  * that was pulled out stays mounted, and can only be recognised by both being gone. */
-static bool is_source(const PoolDef *pool, const Mounted *mounted)
+static bool is_at_path(const char *path, dev_t shown)
 {
-    bool btrfs = g_strcmp0(mounted->format, "btrfs") == 0;
-    g_autofree char *path = find_device(pool);
-    dev_t wanted, shown = mounted->device;
+    dev_t wanted;
 
-    if (!btrfs && g_strcmp0(mounted->root, "/") != 0)
-        return false; /* a part of it, bound there */
-    if (btrfs && !find_number(mounted->source, &shown))
-        return g_strcmp0(path, mounted->source) == 0;
-    if (!find_number(path, &wanted))
-        return !is_present(shown) && (!path || g_strcmp0(path, mounted->source) == 0);
-    return wanted == shown || (btrfs && share_btrfs(wanted, shown));
+    return find_number(path, &wanted) ? wanted == shown : !is_present(shown);
 }
 
-static bool plan(const PoolDef *pool, MountPlan *ret, GError **error)
+static bool is_device(const PoolDef *pool, dev_t shown)
 {
-    ret->source = need_device(pool, error);
+    g_auto(DeviceTag) tag = {0};
+
+    if (device_tag_parse(source_of(pool), &tag))
+        return is_named_by(&tag, shown);
+    return is_at_path(source_of(pool), shown);
+}
+
+/* Only one of its devices is shown, by its path. */
+static bool is_btrfs_device(const PoolDef *pool, const Mounted *mounted)
+{
+    dev_t shown;
+
+    if (!find_number(mounted->source, &shown)) /* pulled out */
+        return is_device(pool, 0);
+    g_autoptr(GArray) members = btrfs_members(shown);
+    for (guint i = 0; i < members->len; i++)
+        if (is_device(pool, g_array_index(members, dev_t, i)))
+            return true;
+    return false;
+}
+
+static bool is_source(const PoolDef *pool, const Mounted *mounted)
+{
+    if (mounted->subvolume)
+        return is_btrfs_device(pool, mounted) && btrfs_is_wanted(pool, mounted);
+    return g_strcmp0(mounted->root, "/") == 0 && is_device(pool, mounted->device);
+}
+
+static bool plan(const PoolDef *pool, Operation *op, MountPlan *ret, GError **error)
+{
+    if (!need_device(pool, op, &ret->source, error))
+        return false;
     ret->format = format_of(pool);
     ret->options = mount_options(pool, NULL);
-    return ret->source != NULL;
+    return true;
 }
 
 static const MountKind kind = {.plan = plan, .is_source = is_source};
@@ -157,21 +188,6 @@ static bool fs_owns_folder(const PoolDef *pool, int folder, GError **error)
 }
 
 /* ---- making the file system ---- */
-
-/* What tells mkfs to write over what is there. */
-static const struct {
-    const char *format, *word;
-} forces[] = {
-    {"ext2", "-F"}, {"ext3", "-F"}, {"ext4", "-F"}, {"xfs", "-f"}, {"vfat", "-I"}, {"btrfs", "-f"},
-};
-
-static const char *find_force(const char *format)
-{
-    for (guint i = 0; i < G_N_ELEMENTS(forces); i++)
-        if (g_str_equal(forces[i].format, format))
-            return forces[i].word;
-    return NULL;
-}
 
 static bool check_format(const PoolDef *pool, GError **error)
 {
@@ -212,32 +228,30 @@ static bool check_device(const PoolDef *pool, const char *device, guint flags, G
            (!(flags & BUILD_NO_OVERWRITE) || signature_check_blank(device, format_of(pool), error));
 }
 
-static bool run_mkfs(const char *format, const char *device, Operation *op, GError **error)
+/* What the device is named by has to be on it afterwards too. */
+static bool format_device(const PoolDef *pool, const char *device, const DeviceTag *kept,
+                          Operation *op, GError **error)
 {
-    const char *force = find_force(format);
-    const char *const forced[] = {"mkfs", "-t", format, force, device, NULL};
-    const char *const plain[] = {"mkfs", "-t", format, device, NULL};
-    Command command = {.argv = force ? forced : plain};
+    g_autoptr(GPtrArray) made = g_ptr_array_new_with_free_func(g_free);
 
-    if (command_run_ok(op, &command, NULL, error))
+    if (!folder_lay_out(pool, made, error))
+        return false;
+    if (mkfs_run(format_of(pool), device, kept, op, error))
         return true;
-    g_prefix_error(error, "Failed to make filesystem of type '%s' on device '%s': ", format,
-                   device);
+    folder_take_back(made);
     return false;
 }
 
 static bool build_and_format(const PoolDef *pool, Operation *op, guint flags, GError **error)
 {
-    g_autoptr(GPtrArray) made = g_ptr_array_new_with_free_func(g_free);
-    g_autofree char *device = find_device(pool);
+    g_autofree char *device = NULL;
+    g_auto(DeviceTag) tag = {0};
+    const DeviceTag *kept = device_tag_parse(source_of(pool), &tag) ? &tag : NULL;
 
-    if (!check_format(pool, error) || !check_device(pool, device, flags, error) ||
-        !folder_lay_out(pool, made, error))
-        return false;
-    if (run_mkfs(format_of(pool), device, op, error))
-        return true;
-    folder_take_back(made);
-    return false;
+    return check_format(pool, error) && find_device(pool, op, &device, error) &&
+           check_device(pool, device, flags, error) &&
+           mkfs_check_keeps(format_of(pool), kept, error) &&
+           format_device(pool, device, kept, op, error);
 }
 
 static bool fs_build(const PoolDef *pool, Operation *op, guint flags, GError **error)

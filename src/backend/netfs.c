@@ -61,7 +61,7 @@ static char *source_text(const PoolSource *source)
     return g_strdup_printf(bare ? "[%s]:%s" : "%s:%s", host, dir);
 }
 
-static bool plan(const PoolDef *pool, MountPlan *ret, GError **error)
+static bool plan(const PoolDef *pool, Operation *op, MountPlan *ret, GError **error)
 {
     const PoolSource *source = &pool->source;
     const char *version = source->protocol_version;
@@ -89,6 +89,21 @@ static char *without_extra_slashes(const char *text)
     return g_string_free(result, FALSE);
 }
 
+/* "/folder" of "//host/share/folder", which some kernels show as the part that is mounted. */
+static const char *folder_in_share(const char *source)
+{
+    const char *share = strchr(source + strspn(source, "/"), '/');
+
+    return share ? strchr(share + 1, '/') : NULL;
+}
+
+/* A folder bound there has the source of the mount it comes from, but on NFS. */
+static bool is_whole(const PoolDef *pool, const char *source, const char *root)
+{
+    return g_strcmp0(root, "/") == 0 ||
+           (rows[pool->source.format].slashes && g_strcmp0(root, folder_in_share(source)) == 0);
+}
+
 static bool is_source(const PoolDef *pool, const Mounted *mounted)
 {
     g_autofree char *text = source_text(&pool->source);
@@ -96,7 +111,7 @@ static bool is_source(const PoolDef *pool, const Mounted *mounted)
     g_autofree char *shown = without_extra_slashes(mounted->source ? mounted->source : "");
 
     return g_strv_contains(rows[pool->source.format].kernel, mounted->format) &&
-           g_str_equal(wanted, shown);
+           g_str_equal(wanted, shown) && is_whole(pool, shown, mounted->root);
 }
 
 static const MountKind kind = {

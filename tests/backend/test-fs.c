@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "conformance.h"
+#include "device-tag.h"
 #include "dir-fixture.h"
 #include "errors.h"
 #include "image-format.h"
@@ -11,7 +12,10 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -263,6 +267,207 @@ static void test_build_refused(World *world, gconstpointer data)
     g_assert_false(has_target(world));
 }
 
+/* ---- devices named by what they hold ---- */
+
+/* Nobody else's, though others run these tests at the same time. */
+static char *own_label(World *world)
+{
+    return g_strdup_printf("fs-%d", getpid());
+}
+
+static char *tag_of(const char *device, const char *word)
+{
+    const char *blkid[] = {"blkid", "-p", "-o", "value", "-s", word, device, NULL};
+    g_autofree char *value = g_strchomp(dir_run(blkid));
+
+    return g_strdup_printf("%s=%s", word, value);
+}
+
+/* An ext4 that the pool names by its UUID or LABEL. */
+static void name_by(World *world, const char *word)
+{
+    g_autofree char *label = own_label(world);
+
+    set_device(world, world->disk.path);
+    build(world, BUILD_OVERWRITE);
+    g_free(dir_run((const char *[]){"e2label", world->disk.path, label, NULL}));
+    g_autofree char *text = tag_of(world->disk.path, word);
+    set_device(world, text);
+    g_string_truncate(world->commands.log, 0);
+}
+
+static void assert_tagged(World *world, const char *format, const char *pattern)
+{
+    const char *value = strchr(world->pool->source.devices[0].path, '=') + 1;
+    g_auto(GStrv) words = g_strsplit(pattern, "TAG", -1);
+    g_autofree char *line = g_strjoinv(value, words);
+
+    world->pool->source.format = format_number(format);
+    build(world, BUILD_OVERWRITE);
+    assert_commands(world, line);
+}
+
+static void test_mkfs_tags(World *world, gconstpointer data)
+{
+    static const struct {
+        const char *format, *uuid, *label; /* NULL: it can't keep it */
+    } rows[] = {
+        {"ext2", "mkfs -t ext2 -F -U TAG DEVICE\n", "mkfs -t ext2 -F -L TAG DEVICE\n"},
+        {"ext3", "mkfs -t ext3 -F -U TAG DEVICE\n", "mkfs -t ext3 -F -L TAG DEVICE\n"},
+        {"ext4", "mkfs -t ext4 -F -U TAG DEVICE\n", "mkfs -t ext4 -F -L TAG DEVICE\n"},
+        {"xfs", "mkfs -t xfs -f -m uuid=TAG DEVICE\n", "mkfs -t xfs -f -L TAG DEVICE\n"},
+        {"btrfs", NULL, "mkfs -t btrfs -f -L TAG DEVICE\n"},
+        {"vfat", NULL, "mkfs -t vfat -I -n TAG DEVICE\n"},
+        {"udf", NULL, NULL},
+        {"gfs2", NULL, NULL},
+    };
+
+    for (guint i = 0; i < 2 * G_N_ELEMENTS(rows); i++) {
+        bool by_uuid = i % 2 == 0;
+        const char *line = by_uuid ? rows[i / 2].uuid : rows[i / 2].label;
+        world->commands.pretended = NULL;
+        world->pool->source.format = format_number("ext4");
+        name_by(world, by_uuid ? "UUID" : "LABEL");
+        world->commands.pretended = "mkfs";
+        if (line) {
+            assert_tagged(world, rows[i / 2].format, line);
+            continue;
+        }
+        world->pool->source.format = format_number(rows[i / 2].format);
+        refuse_build(world, BUILD_OVERWRITE, ERROR_OPERATION_INVALID,
+                     by_uuid ? "*can't make a file system with the UUID '*"
+                             : "*can't make a file system with the label '*");
+        assert_commands(world, "");
+    }
+}
+
+/* FAT's number, which no other format can have. */
+static void test_mkfs_short_uuid(World *world, gconstpointer data)
+{
+    const char *mkfs[] = {"mkfs.vfat", "-I", "-i", "ABCD1234", world->disk.path, NULL};
+
+    g_free(dir_run(mkfs));
+    set_device(world, "UUID=ABCD-1234");
+    refuse_build(world, BUILD_OVERWRITE, ERROR_OPERATION_INVALID,
+                 "*mkfs of 'ext4' can't make a file system with the UUID 'ABCD-1234'*");
+    assert_commands(world, "");
+    assert_tagged(world, "vfat", "mkfs -t vfat -I -i ABCD1234 DEVICE\n");
+    g_autofree char *after = tag_of(world->disk.path, "UUID");
+    g_assert_cmpstr(after, ==, "UUID=ABCD-1234");
+}
+
+/* ext4 has room for 16 bytes, and mkfs would cut the rest off. */
+static void test_mkfs_long_label(World *world, gconstpointer data)
+{
+    const char *mkfs[] = {"mkfs.btrfs", "-qfM", "-L", "fs-seventeen-bytes", world->disk.path, NULL};
+
+    g_free(dir_run(mkfs));
+    set_device(world, "LABEL=fs-seventeen-bytes");
+    refuse_build(world, BUILD_OVERWRITE, ERROR_OPERATION_INVALID, "*'fs-seventeen-bytes'*");
+    assert_commands(world, "");
+}
+
+static void test_built_again(World *world, gconstpointer data)
+{
+    static const char *const words[] = {"UUID", "LABEL"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
+        name_by(world, words[i]);
+        build(world, BUILD_OVERWRITE);
+        start(world);
+        stop(world);
+    }
+}
+
+static void test_tag_texts(void)
+{
+    static const struct {
+        const char *text;
+        int kind;
+        const char *value;
+    } rows[] = {
+        {"UUID=a-b", DEVICE_TAG_UUID, "a-b"},
+        {"LABEL=lab label", DEVICE_TAG_LABEL, "lab label"},
+        {"LABEL=-o x", DEVICE_TAG_LABEL, "-o x"},
+        {"PARTUUID=1-01", DEVICE_TAG_PARTUUID, "1-01"},
+        {"PARTLABEL=EFI", DEVICE_TAG_PARTLABEL, "EFI"},
+        {"/dev/disk/by-uuid/a-b", DEVICE_TAG_UUID, "a-b"},
+        {"/dev/disk/by-label/lab\\x20label\\x5cx", DEVICE_TAG_LABEL, "lab label\\x"},
+        {"/dev/disk/by-partuuid/1-01", DEVICE_TAG_PARTUUID, "1-01"},
+        {"/dev/disk/by-partlabel/EFI", DEVICE_TAG_PARTLABEL, "EFI"},
+        {"/dev/sda1", -1, NULL},
+        {"/dev/disk/by-id/ata-x", -1, NULL},
+        {"sda1", -1, NULL},
+        {"-L", -1, NULL},
+        {"NAME=x", -1, NULL},
+        {"LABEL", -1, NULL},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_auto(DeviceTag) tag = {.kind = 77};
+        bool is_tag = device_tag_parse(rows[i].text, &tag);
+        g_assert_cmpint(is_tag, ==, rows[i].kind >= 0);
+        g_assert_cmpint(is_tag ? (int)tag.kind : -1, ==, rows[i].kind);
+        g_assert_cmpstr(tag.value, ==, rows[i].value);
+    }
+}
+
+/* A second device that holds all that the first one does. */
+static void copy_disk(World *world, LoopDevice *ret)
+{
+    g_autofree char *from = g_strconcat("if=", world->disk.path, NULL);
+
+    g_assert_true(loop_attach(ret, &(LoopOptions){.size = 64 * MIB}));
+    g_autofree char *to = g_strconcat("of=", ret->path, NULL);
+    g_free(dir_run((const char *[]){"dd", from, to, "bs=1M", "status=none", NULL}));
+}
+
+static void write_volume(World *world, const char *name)
+{
+    g_auto(VolumeState) state = {0};
+    g_autoptr(VolumeDef) spec = dir_spec(name, IMAGE_FORMAT_RAW, 4096);
+    GError *error = NULL;
+
+    world->backend->volume_create(world->pool, world->op, spec, 0, &state, &error);
+    g_assert_no_error(error);
+}
+
+/* Who gets the same tag later doesn't take the running pool over, nor is it started by chance. */
+static void test_copied_tag(World *world, gconstpointer data)
+{
+    static const char *const words[] = {"UUID", "LABEL"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
+        g_auto(LoopDevice) copy = {0};
+        name_by(world, words[i]);
+        start(world);
+        copy_disk(world, &copy);
+        g_autofree char *pattern =
+            g_strdup_printf("*2 devices are '%s=*': *'%s'*", words[i], copy.path);
+        g_assert_true(is_up(world));
+        write_volume(world, "new");
+        stop(world);
+        g_assert_false(is_up(world));
+        refuse_start(world, ERROR_OPERATION_FAILED, pattern);
+        refuse_build(world, BUILD_OVERWRITE, ERROR_OPERATION_FAILED, pattern);
+        g_assert_cmpint(mount(copy.path, world->pool->target_path, "ext4", 0, NULL), ==, 0);
+        g_assert_true(is_up(world)); /* it has the tag too, and somebody has chosen */
+        stop(world);
+        loop_detach(&copy);
+        start(world);
+        stop(world);
+    }
+}
+
+static void test_other_tag(World *world, gconstpointer data)
+{
+    name_by(world, "LABEL");
+    start(world);
+    g_free(dir_run((const char *[]){"e2label", world->disk.path, "fs-another", NULL}));
+    g_assert_false(is_up(world));
+    g_assert_cmpint(umount2(world->pool->target_path, 0), ==, 0);
+}
+
 static void test_build_in_use(World *world, gconstpointer data)
 {
     build(world, BUILD_OVERWRITE);
@@ -367,22 +572,14 @@ static void test_linked_target(World *world, gconstpointer data)
 
 static void test_by_tag(World *world, gconstpointer data)
 {
-    static const char *const tags[] = {"UUID", "LABEL"};
+    static const char *const words[] = {"UUID", "LABEL"};
 
-    for (guint i = 0; i < G_N_ELEMENTS(tags); i++) {
-        build(world, BUILD_OVERWRITE);
-        g_free(dir_run((const char *[]){"e2label", world->disk.path, "cistern-test-fs", NULL}));
-        const char *blkid[] = {"blkid", "-c",    "/dev/null",      "-o", "value",
-                               "-s",    tags[i], world->disk.path, NULL};
-        g_autofree char *value = g_strchomp(dir_run(blkid));
-        g_autofree char *text = g_strdup_printf("%s=%s", tags[i], value);
-        set_device(world, text);
-        g_string_truncate(world->commands.log, 0);
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
+        name_by(world, words[i]);
         start(world);
         assert_commands(world, "mount -o nodev,nosuid,noexec -t ext4 -- DEVICE TARGET\n");
         g_assert_true(is_up(world));
         stop(world);
-        set_device(world, world->disk.path);
     }
 }
 
@@ -433,12 +630,85 @@ static void test_unmounted(World *world, gconstpointer data)
     assert_all_refused(world, "*nothing is mounted on '*': stop the pool and start it again");
 }
 
+/* The pool's own is below: neither stopped nor started, and nothing is tried. */
+static void refuse_covered(World *world, const char *name, const char *place)
+{
+    g_autofree char *pattern = g_strdup_printf(
+        "*file system is mounted on '*', but '%s' (tmpfs) is mounted over it on '%s'*", name,
+        place);
+    GError *error = NULL;
+
+    g_assert_false(world->backend->stop(world->pool, world->op, &error));
+    assert_error(error, ERROR_BUSY, pattern);
+    refuse_start(world, ERROR_OPERATION_INVALID, pattern);
+    assert_commands(world, "");
+}
+
+/* A folder above is mounted over: the path leads elsewhere. */
+static void test_hidden(World *world, gconstpointer data)
+{
+    build(world, BUILD_OVERWRITE);
+    start(world);
+    g_string_truncate(world->commands.log, 0);
+    g_assert_cmpint(mount("stranger", world->scratch, "tmpfs", 0, NULL), ==, 0);
+    g_assert_false(is_up(world));
+    refuse_covered(world, "stranger", world->scratch);
+    g_assert_cmpint(umount2(world->scratch, 0), ==, 0);
+    g_assert_true(is_up(world));
+    stop(world);
+}
+
+/* The pool's own, twice at its place. */
+static void test_mounted_twice(World *world, gconstpointer data)
+{
+    const char *target = world->pool->target_path;
+
+    build(world, BUILD_OVERWRITE);
+    start(world);
+    g_assert_cmpint(mount(target, target, NULL, MS_BIND, NULL), ==, 0);
+    g_assert_true(is_up(world));
+    g_string_truncate(world->commands.log, 0);
+    stop(world);
+    assert_commands(world, "umount TARGET\numount TARGET\n");
+    g_assert_false(is_up(world));
+}
+
+/* It is mounted elsewhere too, which isn't the pool's. */
+static void test_mounted_elsewhere(World *world, gconstpointer data)
+{
+    g_autofree char *other = g_build_filename(world->scratch, "other", NULL);
+
+    build(world, BUILD_OVERWRITE);
+    start(world);
+    g_assert_cmpint(mkdir(other, 0700), ==, 0);
+    g_assert_cmpint(mount(world->pool->target_path, other, NULL, MS_BIND, NULL), ==, 0);
+    stop(world);
+    g_assert_false(is_up(world));
+    g_assert_cmpint(umount2(other, 0), ==, 0);
+    g_assert_cmpint(rmdir(other), ==, 0);
+}
+
+static void test_umount_lies(World *world, gconstpointer data)
+{
+    GError *error = NULL;
+
+    build(world, BUILD_OVERWRITE);
+    start(world);
+    world->commands.pretended = "umount";
+    g_assert_false(world->backend->stop(world->pool, world->op, &error));
+    assert_error(error, ERROR_OPERATION_FAILED, "*'*' is still mounted, though umount says*");
+    world->commands.pretended = NULL;
+    stop(world);
+}
+
 static void test_replaced(World *world, gconstpointer data)
 {
     build(world, BUILD_OVERWRITE);
     start(world);
     g_assert_cmpint(mount("stranger", world->pool->target_path, "tmpfs", 0, NULL), ==, 0);
     assert_all_refused(world, "*is not the pool's source, but 'stranger' (tmpfs)");
+    g_string_truncate(world->commands.log, 0);
+    refuse_covered(world, "stranger", world->pool->target_path);
     g_assert_cmpint(umount2(world->pool->target_path, 0), ==, 0);
     g_assert_true(is_up(world));
     stop(world);
@@ -463,7 +733,185 @@ static void test_bound_part(World *world, gconstpointer data)
     g_assert_cmpint(rmdir(other), ==, 0);
 }
 
+/* ---- btrfs: which of its subvolumes ---- */
+
+static void set_option(World *world, const char *text)
+{
+    if (world->pool->n_options == 0) {
+        world->pool->options = g_new0(PoolOption, 1);
+        world->pool->n_options = 1;
+    }
+    g_free(world->pool->options[0].name);
+    world->pool->options[0].name = g_strdup(text);
+}
+
+/* What is mounted on the target and how the pool sees it. */
+static bool passes(World *world, const char *options)
+{
+    const char *target = world->pool->target_path;
+
+    g_assert_cmpint(mount(world->disk.path, target, "btrfs", 0, options), ==, 0);
+    bool up = is_up(world);
+    g_assert_cmpint(umount2(target, 0), ==, 0);
+    return up;
+}
+
+static bool bound_passes(World *world, const char *top, const char *name)
+{
+    g_autofree char *part = g_build_filename(top, name, NULL);
+
+    g_assert_cmpint(mount(part, world->pool->target_path, NULL, MS_BIND, NULL), ==, 0);
+    bool up = is_up(world);
+    g_assert_cmpint(umount2(world->pool->target_path, 0), ==, 0);
+    return up;
+}
+
+/* A second mount of the same with a folder and three subvolumes. False: there is no btrfs here. */
+static bool fill_btrfs(World *world, const char *top)
+{
+    static const char *const names[] = {"a", "a/b", "a b,c"};
+    g_autofree char *folder = g_build_filename(top, "folder", NULL);
+
+    g_free(dir_run((const char *[]){"mkfs.btrfs", "-qfM", world->disk.path, NULL}));
+    g_assert_cmpint(mkdir(top, 0700), ==, 0);
+    if (mount(world->disk.path, top, "btrfs", 0, NULL) < 0) {
+        g_assert_cmpint(rmdir(top), ==, 0);
+        g_test_skip("no btrfs in this kernel");
+        return false;
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *path = g_build_filename(top, names[i], NULL);
+        g_free(dir_run((const char *[]){"btrfs", "subvolume", "create", path, NULL}));
+    }
+    g_assert_cmpint(mkdir(folder, 0700), ==, 0);
+    return true;
+}
+
+static void assert_subvolumes(World *world, const char *top)
+{
+    static const struct {
+        const char *wanted;
+        bool top, a, b;
+    } rows[] = {
+        {"noatime", .top = true},    {"subvol=a", .a = true},
+        {"subvol=/a/", .a = true},   {"noatime,subvol=a/b", .b = true},
+        {"subvolid=256", .a = true}, {"subvolid=257,noatime", .b = true},
+        {"subvolid=0", .top = true}, {"subvolid=0x100", .a = true},
+        {"subvol=/", .top = true},   {"subvol=folder"},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        set_option(world, rows[i].wanted);
+        g_assert_cmpint(passes(world, NULL), ==, rows[i].top);
+        g_assert_cmpint(passes(world, "subvol=a"), ==, rows[i].a);
+        g_assert_cmpint(passes(world, "subvol=a/b"), ==, rows[i].b);
+        g_assert_false(bound_passes(world, top, "folder"));
+    }
+}
+
+static void test_subvolumes(World *world, gconstpointer data)
+{
+    g_autofree char *top = g_build_filename(world->scratch, "top", NULL);
+
+    world->pool->source.format = format_number("btrfs");
+    build(world, 0);
+    if (!fill_btrfs(world, top))
+        return;
+    assert_subvolumes(world, top);
+    set_option(world, "noatime");
+    g_free(dir_run((const char *[]){"btrfs", "subvolume", "set-default", "256", top, NULL}));
+    g_assert_false(passes(world, "subvolid=5"));
+    g_assert_true(passes(world, NULL));
+    g_free(dir_run((const char *[]){"btrfs", "subvolume", "set-default", "258", top, NULL}));
+    g_assert_true(passes(world, NULL)); /* "a b,c" */
+    g_assert_cmpint(umount2(top, 0), ==, 0);
+    g_assert_cmpint(rmdir(top), ==, 0);
+}
+
 /* ---- stop ---- */
+
+/* A process that does something in the pool and then waits for its end. */
+static pid_t spawn_user(World *world, bool (*use)(const char *folder))
+{
+    int ready[2];
+    char byte = 0;
+
+    g_assert_cmpint(pipe(ready), ==, 0);
+    pid_t child = fork();
+    if (child == 0) {
+        if (use(world->pool->target_path) && write(ready[1], "y", 1) == 1)
+            pause();
+        _exit(1);
+    }
+    close(ready[1]);
+    g_assert_cmpint(read(ready[0], &byte, 1), ==, 1);
+    close(ready[0]);
+    return child;
+}
+
+static bool use_by_socket(const char *folder)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    g_snprintf(address.sun_path, sizeof address.sun_path, "%s/a socket", folder);
+    return bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 1) == 0;
+}
+
+static int apart; /* 0: not yet, 1: done, 2: failed */
+
+static gpointer open_apart(gpointer folder)
+{
+    bool done = unshare(CLONE_FILES) == 0 && open(folder, O_RDONLY | O_DIRECTORY) >= 0;
+
+    g_atomic_int_set(&apart, done ? 1 : 2);
+    pause();
+    return NULL;
+}
+
+/* A thread that has its descriptors for itself. */
+static bool use_by_thread(const char *folder)
+{
+    g_thread_unref(g_thread_new("apart", open_apart, (gpointer)folder));
+    while (g_atomic_int_get(&apart) == 0)
+        g_usleep(1000);
+    return g_atomic_int_get(&apart) == 1;
+}
+
+static void test_stop_users(World *world, gconstpointer data)
+{
+    static bool (*const uses[])(const char *folder) = {use_by_socket, use_by_thread};
+
+    for (guint i = 0; i < G_N_ELEMENTS(uses); i++) {
+        build(world, BUILD_OVERWRITE);
+        start(world);
+        pid_t child = spawn_user(world, uses[i]);
+        g_autofree char *pattern = g_strdup_printf("*it is used by process %d (*", child);
+        refuse_stop(world, pattern);
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        stop(world);
+    }
+}
+
+static void test_stop_swap(World *world, gconstpointer data)
+{
+    g_autofree char *file = g_build_filename(world->pool->target_path, "a swap file", NULL);
+
+    build(world, BUILD_OVERWRITE);
+    start(world);
+    g_free(dir_run((const char *[]){"fallocate", "-l", "4M", file, NULL}));
+    g_assert_cmpint(chmod(file, 0600), ==, 0);
+    g_free(dir_run((const char *[]){"mkswap", file, NULL}));
+    if (swapon(file, 0) < 0) {
+        g_test_skip("no swap in this kernel");
+        stop(world);
+        return;
+    }
+    refuse_stop(world, "*it is used by the swap file '*/a swap file'");
+    g_assert_cmpint(swapoff(file), ==, 0);
+    stop(world);
+}
 
 static void test_stop_busy(World *world, gconstpointer data)
 {
@@ -611,6 +1059,12 @@ int main(int argc, char **argv)
     } tests[] = {
         {"/fs/build-rules", test_build_rules},
         {"/fs/mkfs-words", test_mkfs_words},
+        {"/fs/mkfs-tags", test_mkfs_tags},
+        {"/fs/mkfs-short-uuid", test_mkfs_short_uuid},
+        {"/fs/mkfs-long-label", test_mkfs_long_label},
+        {"/fs/built-again", test_built_again},
+        {"/fs/copied-tag", test_copied_tag},
+        {"/fs/other-tag", test_other_tag},
         {"/fs/build-refused", test_build_refused},
         {"/fs/build-in-use", test_build_in_use},
         {"/fs/mkfs-fails", test_mkfs_fails},
@@ -622,14 +1076,22 @@ int main(int argc, char **argv)
         {"/fs/by-tag", test_by_tag},
         {"/fs/unmounted", test_unmounted},
         {"/fs/replaced", test_replaced},
+        {"/fs/hidden", test_hidden},
+        {"/fs/mounted-twice", test_mounted_twice},
+        {"/fs/mounted-elsewhere", test_mounted_elsewhere},
         {"/fs/bound-part", test_bound_part},
+        {"/fs/subvolumes", test_subvolumes},
         {"/fs/stop-busy", test_stop_busy},
         {"/fs/stop-nested", test_stop_nested},
         {"/fs/stop-own", test_stop_own},
+        {"/fs/stop-users", test_stop_users},
+        {"/fs/stop-swap", test_stop_swap},
+        {"/fs/umount-lies", test_umount_lies},
         {"/fs/umount-fails", test_umount_fails},
     };
 
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/fs/tag-texts", test_tag_texts);
     if (!hide_mounts() || access("/dev/loop-control", R_OK | W_OK) < 0) {
         g_print("1..0 # SKIP no file system can be mounted here\n");
         return 0;

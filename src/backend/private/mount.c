@@ -34,56 +34,119 @@ char *mount_options(const PoolDef *pool, const char *own)
 
 /* ---- what is there ---- */
 
-typedef enum Presence { NOTHING_THERE, SOURCE_THERE, OTHER_THERE } Presence;
+typedef enum Presence {
+    NOTHING_THERE,
+    SOURCE_THERE,
+    OTHER_THERE,
+    SOURCE_COVERED, /* mounted, but its path leads elsewhere */
+} Presence;
 
-static bool look(const MountKind *kind, const PoolDef *pool, Mounted *ret, Presence *ret_presence,
-                 GError **error)
+typedef struct Sight {
+    Presence presence;
+    Mounted mounted; /* the source, else what is on top */
+    Mounted cover;   /* what lies over the source */
+} Sight;
+
+static void sight_clear(Sight *sight)
 {
-    bool found = false;
+    mounted_clear(&sight->mounted);
+    mounted_clear(&sight->cover);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Sight, sight_clear)
 
-    if (!mounted_at(pool->target_path, ret, &found, error))
+static void take(Mounted *from, Mounted *ret)
+{
+    *ret = *from;
+    *from = (Mounted){0};
+}
+
+/* The uppermost that is the pool's own; NULL when none is. */
+static Mounted *find_own(const MountKind *kind, const PoolDef *pool, const GPtrArray *list)
+{
+    for (guint i = list->len; i > 0; i--)
+        if (kind->is_source(pool, list->pdata[i - 1]))
+            return list->pdata[i - 1];
+    return NULL;
+}
+
+static bool look_over(Sight *sight, GError **error)
+{
+    bool covered = false;
+
+    if (!mounted_over(&sight->mounted, &sight->cover, &covered, error))
         return false;
-    *ret_presence = !found                       ? NOTHING_THERE
-                    : kind->is_source(pool, ret) ? SOURCE_THERE
-                                                 : OTHER_THERE;
+    sight->presence = covered ? SOURCE_COVERED : SOURCE_THERE;
     return true;
+}
+
+static bool look(const MountKind *kind, const PoolDef *pool, Sight *ret, GError **error)
+{
+    g_autoptr(GPtrArray) list = mounted_at(pool->target_path, error);
+
+    if (!list)
+        return false;
+    Mounted *own = find_own(kind, pool, list);
+    if (own || list->len > 0)
+        take(own ? own : list->pdata[list->len - 1], &ret->mounted);
+    ret->presence = list->len > 0 ? OTHER_THERE : NOTHING_THERE;
+    return !own || look_over(ret, error);
 }
 
 static bool is_there(const MountKind *kind, const PoolDef *pool)
 {
-    g_auto(Mounted) mounted = {0};
-    Presence presence;
+    g_auto(Sight) sight = {0};
 
-    return look(kind, pool, &mounted, &presence, NULL) && presence == SOURCE_THERE;
+    return look(kind, pool, &sight, NULL) && sight.presence == SOURCE_THERE;
 }
 
 bool mount_is_up(const MountKind *kind, const PoolDef *pool, bool *ret_up, GError **error)
 {
-    g_auto(Mounted) mounted = {0};
-    Presence presence;
+    g_auto(Sight) sight = {0};
 
-    if (!look(kind, pool, &mounted, &presence, error))
+    if (!look(kind, pool, &sight, error))
         return false;
-    *ret_up = presence == SOURCE_THERE;
+    *ret_up = sight.presence == SOURCE_THERE;
     return true;
+}
+
+/* The one of them that the open folder is on. */
+static const Mounted *find_under(int folder, const GPtrArray *list)
+{
+    g_autofree char *fdinfo = g_strdup_printf("/proc/self/fdinfo/%d", folder);
+    int id = mounted_read_id(fdinfo);
+
+    for (guint i = 0; i < list->len; i++) {
+        const Mounted *mounted = list->pdata[i];
+        if (mounted->id == id)
+            return mounted;
+    }
+    return NULL;
 }
 
 bool mount_owns_folder(const MountKind *kind, const PoolDef *pool, int folder, GError **error)
 {
-    g_auto(Mounted) mounted = {0};
-    bool found = false;
+    g_autoptr(GPtrArray) list = mounted_at(pool->target_path, error);
 
-    if (!mounted_under(folder, pool->target_path, &mounted, &found, error))
+    if (!list)
         return false;
-    if (!found)
+    const Mounted *mounted = find_under(folder, list);
+    if (!mounted)
         return error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
                          "nothing is mounted on '%s': stop the pool and start it again",
                          pool->target_path);
-    if (kind->is_source(pool, &mounted))
+    if (kind->is_source(pool, mounted))
         return true;
     return error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
                      "what is mounted on '%s' is not the pool's source, but '%s' (%s)",
-                     pool->target_path, mounted.source, mounted.format);
+                     pool->target_path, mounted->source, mounted->format);
+}
+
+static bool covered(const PoolDef *pool, const Mounted *cover, int code, GError **error)
+{
+    return error_set(error, code, ORIGIN_STORAGE,
+                     "the pool's file system is mounted on '%s', but '%s' (%s) is mounted over it "
+                     "on '%s': unmount that first",
+                     pool->target_path, cover->source, cover->format, cover->target);
 }
 
 /* ---- umount ---- */
@@ -181,13 +244,38 @@ static bool unmount(const MountKind *kind, const PoolDef *pool, const Mounted *m
     return insist(&stop, failure, error);
 }
 
+static void leave_other(const PoolDef *pool, const Mounted *mounted)
+{
+    log_warning("pool '%s': '%s' (%s) is mounted on '%s' and stays there, for it isn't the pool's "
+                "source",
+                pool->name, mounted->source, mounted->format, mounted->target);
+}
+
+static bool has_stayed(const PoolDef *pool, GError **error)
+{
+    return error_set(error, ERROR_OPERATION_FAILED, ORIGIN_STORAGE,
+                     "'%s' is still mounted, though umount says that it did it", pool->target_path);
+}
+
+/* The source may be mounted there more than once, each over the other. */
 bool mount_stop(const MountKind *kind, const PoolDef *pool, Operation *op, GError **error)
 {
-    g_auto(Mounted) mounted = {0};
-    Presence presence;
-
-    return look(kind, pool, &mounted, &presence, error) &&
-           (presence != SOURCE_THERE || unmount(kind, pool, &mounted, op, error));
+    for (int last = -1;;) {
+        g_auto(Sight) sight = {0};
+        if (!look(kind, pool, &sight, error))
+            return false;
+        if (sight.presence == SOURCE_COVERED)
+            return covered(pool, &sight.cover, ERROR_BUSY, error);
+        if (sight.presence == OTHER_THERE)
+            leave_other(pool, &sight.mounted);
+        if (sight.presence != SOURCE_THERE)
+            return true;
+        if (sight.mounted.id == last)
+            return has_stayed(pool, error);
+        last = sight.mounted.id;
+        if (!unmount(kind, pool, &sight.mounted, op, error))
+            return false;
+    }
 }
 
 /* ---- mount ---- */
@@ -209,8 +297,9 @@ static bool run_mount(const MountKind *kind, const PoolDef *pool, const MountPla
     return command_run_ok(op, &command, NULL, error);
 }
 
-/* A mount may succeed although mount(8) was killed; and its own operation may be over. */
-static void undo(const MountKind *kind, const PoolDef *pool, Operation *op)
+/* A mount may succeed although mount(8) was killed; and its own operation may be over. `wrong`:
+ * what mount(8) has mounted there is something else. */
+static void undo(const MountKind *kind, const PoolDef *pool, bool wrong, Operation *op)
 {
     g_autoptr(Operation) own = operation_new(g_get_monotonic_time() + UNDO_LIMIT);
     g_autoptr(GError) error = NULL;
@@ -218,51 +307,68 @@ static void undo(const MountKind *kind, const PoolDef *pool, Operation *op)
     CommandRunner runner = operation_runner(op, &data);
 
     operation_set_runner(own, runner, data);
-    if (!mount_stop(kind, pool, own, &error))
+    if (wrong ? !run_umount(pool, false, kind->umount_limit, own, &error)
+              : !mount_stop(kind, pool, own, &error))
         log_warning("pool '%s': unmounting after a mount that failed: %s", pool->name,
                     error->message);
 }
 
 static bool confirm(const MountKind *kind, const PoolDef *pool, const MountPlan *plan,
-                    GError **error)
+                    bool *ret_wrong, GError **error)
 {
-    g_auto(Mounted) mounted = {0};
-    Presence presence;
+    g_auto(Sight) sight = {0};
 
-    if (!look(kind, pool, &mounted, &presence, error))
+    if (!look(kind, pool, &sight, error))
         return false;
-    if (presence == SOURCE_THERE)
+    *ret_wrong = sight.presence == OTHER_THERE;
+    if (sight.presence == SOURCE_THERE)
         return true;
+    if (sight.presence == SOURCE_COVERED)
+        return covered(pool, &sight.cover, ERROR_OPERATION_FAILED, error);
     return error_set(error, ERROR_OPERATION_FAILED, ORIGIN_STORAGE,
                      "'%s' was mounted on '%s', but there is now %s", plan->source,
-                     pool->target_path, presence == NOTHING_THERE ? "nothing" : mounted.source);
+                     pool->target_path,
+                     sight.presence == NOTHING_THERE ? "nothing" : sight.mounted.source);
 }
 
 static bool mount_source(const MountKind *kind, const PoolDef *pool, Operation *op, GError **error)
 {
     g_auto(MountPlan) plan = {0};
+    bool wrong = false;
 
-    if (!kind->plan(pool, &plan, error))
+    if (!kind->plan(pool, op, &plan, error))
         return false;
-    if (run_mount(kind, pool, &plan, op, error) && confirm(kind, pool, &plan, error))
+    if (run_mount(kind, pool, &plan, op, error) && confirm(kind, pool, &plan, &wrong, error))
         return true;
-    undo(kind, pool, op);
+    undo(kind, pool, wrong, op);
     return false;
+}
+
+static bool refuse_other(const PoolDef *pool, const Mounted *mounted, GError **error)
+{
+    return error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
+                     "'%s' (%s) is mounted on '%s' already: unmount it, or give the pool another "
+                     "target",
+                     mounted->source, mounted->format, pool->target_path);
 }
 
 bool mount_start(const MountKind *kind, const PoolDef *pool, Operation *op, GError **error)
 {
-    g_auto(Mounted) mounted = {0};
-    Presence presence;
+    g_auto(Sight) sight = {0};
 
-    if (!look(kind, pool, &mounted, &presence, error))
+    if (!look(kind, pool, &sight, error))
         return false;
-    if (presence == OTHER_THERE)
-        return error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
-                         "'%s' (%s) is mounted on '%s' already: unmount it, or give the pool "
-                         "another target",
-                         mounted.source, mounted.format, pool->target_path);
-    return presence == SOURCE_THERE || mount_source(kind, pool, op, error);
+    switch (sight.presence) {
+    case NOTHING_THERE:
+        return mount_source(kind, pool, op, error);
+    case SOURCE_THERE:
+        return true;
+    case OTHER_THERE:
+        return refuse_other(pool, &sight.mounted, error);
+    case SOURCE_COVERED:
+        return covered(pool, &sight.cover, ERROR_OPERATION_INVALID, error);
+    }
+    g_assert_not_reached();
 }
 
 bool mount_erase(const PoolDef *pool, guint flags, GError **error)

@@ -21,19 +21,45 @@ void mounted_clear(Mounted *mounted)
     g_free(mounted->format);
     g_free(mounted->root);
     g_free(mounted->target);
+    g_free(mounted->subvolume);
+    g_free(mounted->subvolume_id);
     *mounted = (Mounted){0};
+}
+
+static void mounted_free(Mounted *mounted)
+{
+    mounted_clear(mounted);
+    g_free(mounted);
+}
+
+/* What btrfs tells after its other options: "subvolid=256,subvol=/a". A path may have commas. */
+static void copy_subvolume(struct libmnt_fs *row, Mounted *ret)
+{
+    const char *options = mnt_fs_get_fs_options(row);
+    const char *id = options ? strstr(options, "subvolid=") : NULL;
+    const char *path = id ? strstr(id, ",subvol=") : NULL;
+
+    if (!path || g_strcmp0(ret->format, "btrfs") != 0)
+        return;
+    id += strlen("subvolid=");
+    ret->subvolume_id = g_strndup(id, (gsize)(path - id));
+    ret->subvolume = g_strdup(path + strlen(",subvol="));
 }
 
 static Mounted copy_row(struct libmnt_fs *row)
 {
-    return (Mounted){
+    Mounted mounted = {
         .id = mnt_fs_get_id(row),
+        .parent = mnt_fs_get_parent_id(row),
         .device = mnt_fs_get_devno(row),
         .source = g_strdup(mnt_fs_get_source(row)),
         .format = g_strdup(mnt_fs_get_fstype(row)),
         .root = g_strdup(mnt_fs_get_root(row)),
         .target = g_strdup(mnt_fs_get_target(row)),
     };
+
+    copy_subvolume(row, &mounted);
+    return mounted;
 }
 
 static Table *read_table(GError **error)
@@ -48,22 +74,21 @@ static Table *read_table(GError **error)
     return NULL;
 }
 
-/* Of several mounts at one place the last is on top. */
-static bool find_target(Table *table, const char *target, Mounted *ret)
+static bool find_target(Table *table, const char *target, GPtrArray *ret)
 {
-    g_autoptr(Walk) walk = mnt_new_iter(MNT_ITER_BACKWARD);
+    g_autoptr(Walk) walk = mnt_new_iter(MNT_ITER_FORWARD);
     struct libmnt_fs *row;
 
     while (target && mnt_table_next_fs(table, walk, &row) == 0)
         if (g_strcmp0(mnt_fs_get_target(row), target) == 0) {
-            *ret = copy_row(row);
-            return true;
+            Mounted mounted = copy_row(row);
+            g_ptr_array_add(ret, g_memdup2(&mounted, sizeof mounted));
         }
-    return false;
+    return ret->len > 0;
 }
 
 /* With the links of its folders resolved, its last name as it is. */
-static bool find_in_real_folder(Table *table, const char *path, Mounted *ret)
+static bool find_in_real_folder(Table *table, const char *path, GPtrArray *ret)
 {
     g_autofree char *folder = g_path_get_dirname(path);
     g_autofree char *name = g_path_get_basename(path);
@@ -74,7 +99,7 @@ static bool find_in_real_folder(Table *table, const char *path, Mounted *ret)
     return find_target(table, resolved, ret);
 }
 
-static bool find_resolved(Table *table, const char *path, Mounted *ret)
+static bool find_resolved(Table *table, const char *path, GPtrArray *ret)
 {
     char *real = realpath(path, NULL);
     bool found = find_target(table, real, ret);
@@ -85,19 +110,95 @@ static bool find_resolved(Table *table, const char *path, Mounted *ret)
 
 /* Looking at a mount's own folder may wait for its server: that comes last, when no mount is known
  * by that name. */
-static bool find_path(Table *table, const char *path, Mounted *ret)
+static bool find_path(Table *table, const char *path, GPtrArray *ret)
 {
     return find_target(table, path, ret) || find_in_real_folder(table, path, ret) ||
            find_resolved(table, path, ret);
 }
 
-bool mounted_at(const char *path, Mounted *ret, bool *ret_found, GError **error)
+GPtrArray *mounted_at(const char *path, GError **error)
+{
+    g_autoptr(Table) table = read_table(error);
+    GPtrArray *found = NULL;
+
+    if (!table)
+        return NULL;
+    found = g_ptr_array_new_with_free_func((GDestroyNotify)mounted_free);
+    find_path(table, path, found);
+    return found;
+}
+
+/* ---- what lies over it ---- */
+
+static bool is_above(const char *folder, const char *path)
+{
+    size_t size = strlen(folder);
+
+    return g_str_equal(folder, "/") ? path[1] != '\0'
+                                    : strncmp(path, folder, size) == 0 && path[size] == '/';
+}
+
+/* What hides the `row` itself is mounted on it, at its own place. */
+static struct libmnt_fs *find_on_top(Table *table, struct libmnt_fs *row)
+{
+    g_autoptr(Walk) walk = mnt_new_iter(MNT_ITER_FORWARD);
+    struct libmnt_fs *other;
+
+    while (mnt_table_next_fs(table, walk, &other) == 0)
+        if (mnt_fs_get_parent_id(other) == mnt_fs_get_id(row) &&
+            g_strcmp0(mnt_fs_get_target(other), mnt_fs_get_target(row)) == 0)
+            return other;
+    return NULL;
+}
+
+/* What hides its place is mounted on the same mount, at a folder above: had it been there first,
+ * the row would be on it. */
+static struct libmnt_fs *find_beside(Table *table, struct libmnt_fs *row)
+{
+    g_autoptr(Walk) walk = mnt_new_iter(MNT_ITER_FORWARD);
+    struct libmnt_fs *other;
+
+    while (mnt_table_next_fs(table, walk, &other) == 0)
+        if (mnt_fs_get_parent_id(other) == mnt_fs_get_parent_id(row) &&
+            is_above(mnt_fs_get_target(other), mnt_fs_get_target(row)))
+            return other;
+    return NULL;
+}
+
+static struct libmnt_fs *find_id(Table *table, int id)
+{
+    g_autoptr(Walk) walk = mnt_new_iter(MNT_ITER_FORWARD);
+    struct libmnt_fs *row;
+
+    while (mnt_table_next_fs(table, walk, &row) == 0)
+        if (mnt_fs_get_id(row) == id)
+            return row;
+    return NULL;
+}
+
+static struct libmnt_fs *find_over(Table *table, int id)
+{
+    struct libmnt_fs *row = find_id(table, id);
+    struct libmnt_fs *found = row ? find_on_top(table, row) : NULL;
+
+    while (row && !found) {
+        found = find_beside(table, row);
+        int parent = mnt_fs_get_parent_id(row);
+        row = parent == mnt_fs_get_id(row) ? NULL : find_id(table, parent);
+    }
+    return found;
+}
+
+bool mounted_over(const Mounted *mounted, Mounted *ret, bool *ret_found, GError **error)
 {
     g_autoptr(Table) table = read_table(error);
 
     if (!table)
         return false;
-    *ret_found = find_path(table, path, ret);
+    struct libmnt_fs *row = find_over(table, mounted->id);
+    *ret_found = row != NULL;
+    if (row)
+        *ret = copy_row(row);
     return true;
 }
 
@@ -109,19 +210,4 @@ int mounted_read_id(const char *fdinfo)
         return -1;
     const char *line = strstr(text, "mnt_id:");
     return line ? atoi(line + strlen("mnt_id:")) : -1;
-}
-
-bool mounted_under(int folder, const char *path, Mounted *ret, bool *ret_found, GError **error)
-{
-    g_autofree char *fdinfo = g_strdup_printf("/proc/self/fdinfo/%d", folder);
-    g_auto(Mounted) mounted = {0};
-
-    if (!mounted_at(path, &mounted, ret_found, error))
-        return false;
-    *ret_found = *ret_found && mounted.id == mounted_read_id(fdinfo);
-    if (*ret_found) {
-        *ret = mounted;
-        mounted = (Mounted){0};
-    }
-    return true;
 }

@@ -13,27 +13,30 @@
 
 typedef struct Mounted {
     int id;       /* of the mount, which every descriptor on it has too */
+    int parent;   /* the mount it is mounted on */
     dev_t device; /* of the file system; an anonymous number for btrfs and all without a device */
     char *source; /* as given to mount: a device, "host:/folder", … */
     char *format; /* the kernel's word: "ext4", "nfs4", "fuse.glusterfs" */
     char *root;   /* the part of the file system that is shown; "/" for all of it */
     char *target;
+    char *subvolume, *subvolume_id; /* btrfs only: whose part it is, by path and number */
 } Mounted;
 
 void mounted_clear(Mounted *mounted);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Mounted, mounted_clear)
 
-/* What is on top at `path`, whose links are followed. *ret_found false: nothing is mounted there,
- * and *ret is untouched. Errors: ERROR_SYSTEM, ERROR_INTERNAL when the table can't be read. */
-bool mounted_at(const char *path, Mounted *ret, bool *ret_found, GError **error);
+/* All that is mounted at `path`, whose links are followed: Mounted, the one on top last; NULL on
+ * errors. Errors: ERROR_INTERNAL when the table can't be read. */
+GPtrArray *mounted_at(const char *path, GError **error);
 
-/* The same, when the open folder is on that mount; else nothing is found. */
-bool mounted_under(int folder, const char *path, Mounted *ret, bool *ret_found, GError **error);
+/* What hides the mount from its path: mounted at the same place later, or at a folder above.
+ * *ret_found false: nothing, and *ret is untouched. Errors: as mounted_at(). */
+bool mounted_over(const Mounted *mounted, Mounted *ret, bool *ret_found, GError **error);
 
 /* The mount that a descriptor is on, from its /proc/PID/fdinfo/FD; -1 when that can't be read. */
 int mounted_read_id(const char *fdinfo);
 
 /* What keeps a mount busy, in words for a message: processes by number and name, mounts below it,
- * loop devices over its files. NULL when nothing is found. This process is left out unless
+ * loop devices and swap over its files. NULL when nothing is found. This process is left out unless
  * `with_self`. */
 char *mounted_users(const Mounted *mounted, bool with_self);
