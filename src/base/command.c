@@ -70,10 +70,12 @@ static _Noreturn void become(const char *path, const Command *command, char **en
     setpgid(0, 0);
     if (!acting_become())
         _exit(STATUS_EXEC_FAILED);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!command->outlives_us)
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
+    /* Without us nobody reads what it prints. */
+    signal(SIGPIPE, command->outlives_us ? SIG_IGN : SIG_DFL);
     if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
         _exit(STATUS_EXEC_FAILED);
     syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);

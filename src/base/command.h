@@ -5,9 +5,9 @@
 
 /*
  * External programs. Every program is run here: an argument vector and no
- * shell, LC_ALL=C, a process group of its own that dies with us, stdin from
- * memory or /dev/null, output bounded. Secrets travel through `input` or
- * passed descriptors only.
+ * shell, LC_ALL=C, a process group of its own, stdin from memory or
+ * /dev/null, output bounded. It dies with us, unless it says otherwise. Secrets
+ * travel through `input` or passed descriptors only.
  */
 typedef struct Command {
     const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH */
@@ -16,6 +16,10 @@ typedef struct Command {
     size_t output_limit; /* bytes of stdout kept; 0 = 1 MiB; more output is an error */
     const int *pass_fds; /* descriptors that stay open in the child under the same number */
     size_t n_pass_fds;
+    /* It goes on to its own end when this process is killed: for programs that take several steps
+     * to a change, under a lock of their own, and don't take up a half of it later. What they print
+     * then goes nowhere. Cancel and deadline end them like any other. */
+    bool outlives_us;
     gint64 time_limit; /* microseconds, within the operation's deadline; 0 = none of its own */
     /* Called with each chunk of stdout as it comes, to read progress; may be NULL. */
     void (*on_output)(const char *chunk, size_t size, void *data);

@@ -266,6 +266,12 @@ static int answer(FakeLvm *fake, const char *const *argv, GString *text, GString
     return change_group(fake, argv);
 }
 
+static bool reads(const char *program)
+{
+    return g_str_equal(program, "lvm") || g_str_equal(program, "lvs") ||
+           g_str_equal(program, "pvs");
+}
+
 static bool runner(Operation *op, const Command *command, CommandResult *ret, void *data,
                    GError **error)
 {
@@ -275,6 +281,7 @@ static bool runner(Operation *op, const Command *command, CommandResult *ret, vo
     bool fails = fake->fail && --fake->fail == 0;
 
     g_assert_true(operation_check(op, NULL));
+    g_assert_true(command->outlives_us == !reads(command->argv[0]));
     g_string_append_printf(fake->log, "%s\n", line);
     int status = fails ? 5 : answer(fake, command->argv, text, errors);
     if (fails)

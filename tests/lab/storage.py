@@ -39,11 +39,6 @@ class Storage:
     # How the command lines of those begin that only read: nothing comes of it when the daemon is
     # killed around one.
     readers = ()
-    # How often the daemon is killed in each changing call at most, where each time is dear.
-    kills = None
-    # Names of changes, beside build and erase, that a kill may leave half done as long as the same
-    # call, repeated, succeeds.
-    halves = ()
 
     capacity = 8 * MIB  # of an ordinary volume, bytes
     rounding = 1  # sizes are rounded up to a multiple of this at most

@@ -6,7 +6,8 @@
  *
  *   fail N           it does nothing but complain and exit with status 5
  *   before N PID     PID is killed, then nothing
- *   during N PID     the real program starts, then PID is killed (and with it the program)
+ *   during N PID     the real program starts, then PID is killed (and with it the program, if it
+ *                    was started to die with PID)
  *   after N PID      the real program ends, then PID is killed
  *   hold N           nothing until somebody ends it
  *
@@ -21,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -117,21 +119,43 @@ static void read_plan(const Place *place, int number, char word[16], pid_t *pid)
     close(fd);
 }
 
-/* Runs the real program beside us; its exit status, or -1 when it is still running. */
-static int run_beside(const Place *place, char **argv, bool to_its_end)
+/* What we were started to get when our starter dies; 0 = nothing. */
+static int death_signal(void)
 {
-    int status = 0;
+    int number = 0;
+
+    prctl(PR_GET_PDEATHSIG, &number);
+    return number;
+}
+
+/* Runs the real program beside us, to live as long as we do. */
+static pid_t start_beside(const Place *place, char **argv)
+{
+    int number = death_signal();
     pid_t child = fork();
 
     if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, number);
         execv(place->program, argv);
         _exit(STATUS_TROUBLE);
     }
-    if (!to_its_end) {
-        usleep(HEAD_START);
-        return -1;
-    }
-    return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    return child;
+}
+
+static void kill_during(const Place *place, char **argv, pid_t pid)
+{
+    pid_t child = start_beside(place, argv);
+
+    usleep(HEAD_START);
+    kill(pid, SIGKILL);
+    if (death_signal() == 0)
+        waitpid(child, NULL, 0);
+}
+
+static void kill_after(const Place *place, char **argv, pid_t pid)
+{
+    waitpid(start_beside(place, argv), NULL, 0);
+    kill(pid, SIGKILL);
 }
 
 int main(int argc, char **argv)
@@ -152,9 +176,12 @@ int main(int argc, char **argv)
     }
     while (strcmp(word, "hold") == 0)
         pause();
-    if (strcmp(word, "before") != 0)
-        run_beside(&place, argv, strcmp(word, "after") == 0);
-    kill(pid, SIGKILL);
-    kill(0, SIGKILL); /* the runner's process group: what the daemon ran dies with it */
+    if (strcmp(word, "during") == 0)
+        kill_during(&place, argv, pid);
+    else if (strcmp(word, "after") == 0)
+        kill_after(&place, argv, pid);
+    else
+        kill(pid, SIGKILL);
+    kill(0, SIGKILL); /* the runner's process group: what is left of it dies with the daemon */
     return STATUS_FAILED;
 }

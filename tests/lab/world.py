@@ -262,6 +262,18 @@ class World:
         return {"active": active, "volumes": volumes, "built": built}
 
 
+def enter_machine(options, time_limit, build, only, tools):
+    """Becomes the machine with these options, in which the same script runs again. `tools` are
+    started there often."""
+    machine = os.path.join(HERE, "vm")
+    often = [os.path.join(build, "src/daemon/cisternd"), os.path.join(build, "src/cli/cistern"),
+             os.path.join(build, "tests/lab/lab-tool"), "virsh", *tools]
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    os.execv(machine, [machine, *options, "--time", str(time_limit),
+                       *(word for name in often for word in ("--program", name)), "--",
+                       os.path.realpath(sys.argv[0]), "--inside", "--only", only, build])
+
+
 def refused(code, action, *words):
     """Expects an error with that code, one of those codes, or (None) any, whose message has the
     words."""

@@ -54,9 +54,11 @@ static bool failed(const char *program, const CommandResult *result, GError **er
                      result->exit_status, said);
 }
 
+/* lvm2 takes several steps, between which a volume is there by half; nothing but its own next step
+ * puts that right. */
 bool lvm_run_list(Operation *op, const GPtrArray *argv, GError **error)
 {
-    const Command command = {.argv = (const char *const *)argv->pdata};
+    const Command command = {.argv = (const char *const *)argv->pdata, .outlives_us = true};
     g_auto(CommandResult) result = {0};
 
     if (!command_run(op, &command, &result, error))

@@ -3,9 +3,11 @@
 
 #include "operation.h"
 
-/* Runs a changing command of lvm2, "lvcreate", "--yes", …, NULL. Errors: ERROR_VOLUME_EXISTS,
- * ERROR_NO_VOLUME, ERROR_BUSY where a volume is in use, ERROR_OPERATION_FAILED where there is no
- * room, else ERROR_INTERNAL, each with what the command said; those of command_run(). */
+/* Runs a changing command of lvm2, "lvcreate", "--yes", …, NULL. It goes on when this process is
+ * killed, under lvm2's lock of the group, for which the next one's reports wait. Errors:
+ * ERROR_VOLUME_EXISTS, ERROR_NO_VOLUME, ERROR_BUSY where a volume is in use, ERROR_OPERATION_FAILED
+ * where there is no room, else ERROR_INTERNAL, each with what the command said; those of
+ * command_run(). */
 bool lvm_run(Operation *op, GError **error, const char *program, ...) G_GNUC_NULL_TERMINATED;
 /* The same for arguments in an array of strings, ended by NULL. */
 bool lvm_run_list(Operation *op, const GPtrArray *argv, GError **error);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -148,6 +151,55 @@ static void test_cancel_group(void)
     rmdir(folder);
 }
 
+/* A process that runs `command` and is killed once the program has written its number into
+ * `file`; that number. */
+static int kill_runner(const Command *command, const char *file)
+{
+    g_autofree char *text = NULL;
+    pid_t runner = fork();
+
+    if (runner == 0) {
+        g_auto(CommandResult) result = {0};
+        command_run(NULL, command, &result, NULL);
+        _exit(0);
+    }
+    while (!g_file_get_contents(file, &text, NULL, NULL) || !strchr(text, '\n')) {
+        g_clear_pointer(&text, g_free);
+        g_usleep(1000);
+    }
+    kill(runner, SIGKILL);
+    waitpid(runner, NULL, 0);
+    return atoi(text);
+}
+
+/* What it prints after the kill, and nobody reads, doesn't end it either. */
+static void test_killed_runner(gconstpointer outlives)
+{
+    g_autofree char *folder = g_dir_make_tmp("command-XXXXXX", NULL);
+    g_autofree char *pid = g_build_filename(folder, "pid", NULL);
+    g_autofree char *go = g_build_filename(folder, "go", NULL);
+    g_autofree char *end = g_build_filename(folder, "end", NULL);
+    const Command command = {
+        .argv = ARGV("sh", "-c",
+                     "echo $$ >\"$0/pid\"; read line <\"$0/go\"; echo lost; echo lost >&2; "
+                     "echo whole >\"$0/end\"",
+                     folder),
+        .outlives_us = outlives != NULL,
+    };
+
+    g_assert_cmpint(mkfifo(go, 0600), ==, 0);
+    int number = kill_runner(&command, pid);
+    if (outlives)
+        close(open(go, O_WRONLY | O_CLOEXEC));
+    while (!is_gone(number))
+        g_usleep(1000);
+    g_assert_cmpint(access(end, F_OK) == 0, ==, outlives != NULL);
+    unlink(pid);
+    unlink(go);
+    unlink(end);
+    rmdir(folder);
+}
+
 static void test_pass_fd(void)
 {
     g_auto(CommandResult) result = {0};
@@ -196,6 +248,8 @@ int main(int argc, char **argv)
     g_test_add_func("/command/deadline", test_deadline);
     g_test_add_func("/command/time-limit", test_time_limit);
     g_test_add_func("/command/cancel-group", test_cancel_group);
+    g_test_add_data_func("/command/killed-runner/dies", NULL, test_killed_runner);
+    g_test_add_data_func("/command/killed-runner/goes-on", "", test_killed_runner);
     g_test_add_func("/command/pass-fd", test_pass_fd);
     g_test_add_func("/command/replaced-runner", test_replaced_runner);
     return g_test_run();
