@@ -345,13 +345,18 @@ static bool check_erasable(const PoolDef *pool, const LvmGroup *group, GError **
 /* Of the devices given, those that were the group's: another's would lose its own. */
 static void release_devices(const PoolDef *pool, const LvmGroup *group, Operation *op)
 {
-    for (guint i = 0; i < pool->source.n_devices; i++) {
-        const char *path = pool->source.devices[i].path;
-        g_autoptr(GError) error = NULL;
-        if (group_has(group, path) && !lvm_run(op, &error, "pvremove", "--", path, NULL))
-            log_warning("pool '%s': device '%s' stays a physical volume: %s", pool->name, path,
-                        error->message);
-    }
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
+    g_autoptr(GError) error = NULL;
+
+    g_ptr_array_add(argv, (char *)"pvremove");
+    g_ptr_array_add(argv, (char *)"--");
+    for (guint i = 0; i < pool->source.n_devices; i++)
+        if (group_has(group, pool->source.devices[i].path))
+            g_ptr_array_add(argv, pool->source.devices[i].path);
+    bool any = argv->len > 2;
+    g_ptr_array_add(argv, NULL);
+    if (any && !lvm_run_list(op, argv, &error))
+        log_warning("pool '%s': devices stay physical volumes: %s", pool->name, error->message);
 }
 
 static bool erase(const PoolDef *pool, Operation *op, guint flags, GError **error)

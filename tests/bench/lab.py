@@ -214,9 +214,9 @@ def run_inside(options):
 
 def measure(options):
     """The rows, from the machine."""
-    argv = [MACHINE, "--mem", "3072", "--disk", "4G", "--disk", "512M", "--disk", "512M",
-            "--time", str(TIME_LIMIT), "--", sys.executable, os.path.abspath(__file__), "--inside",
-            options.build]
+    argv = [MACHINE, "--cpus", "2", "--mem", "3072", "--disk", "4G", "--disk", "512M", "--disk",
+            "512M", "--time", str(TIME_LIMIT), "--", sys.executable, os.path.abspath(__file__),
+            "--inside", options.build]
     argv += ["--quick"] if options.quick else []
     argv += [word for name in options.only or () for word in ("--only", name)]
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -47,7 +47,7 @@ def wait_until(condition, seconds, what):
     until = time.monotonic() + seconds
     while not condition():
         expect(time.monotonic() < until, f"not within {seconds} s: {what}")
-        time.sleep(0.05)
+        time.sleep(0.02)
 
 
 def sanitized():

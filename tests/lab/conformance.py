@@ -628,6 +628,18 @@ class Change:
 
     def set_up(self, world):
         enter(world, self.state)
+        return self.set_up_more(world)
+
+    def set_up_again(self, world):
+        """The same where the daemon's list has just been compared with the storage."""
+        if self.state == "running" and world.pool.isActive():
+            world.tools.plan()
+            world.empty()
+        else:
+            enter(world, self.state)
+        return self.set_up_more(world)
+
+    def set_up_more(self, world):
         self.prepare(world)
         return world.observe(refresh=False)
 
@@ -649,7 +661,7 @@ class Trials:
         """Where the last try has changed nothing, the next one starts from there. Half a build may
         look like none."""
         if self.change.repeatable or self.seen != self.before:
-            self.before = self.change.set_up(self.world)
+            self.before = self.change.set_up_again(self.world)
 
     def look(self):
         self.seen = self.world.observe()

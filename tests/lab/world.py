@@ -202,9 +202,13 @@ class World:
             self.stopped()
             self.pool.create(0)
         self.pool.refresh(0)
+        self.empty()
+        expect(not self.storage.volumes(), f"left after all was deleted: {self.storage.volumes()}")
+
+    def empty(self):
+        """Deletes all that a running pool lists."""
         for volume in self.pool.listAllVolumes():
             volume.delete(0)
-        expect(not self.storage.volumes(), f"left after all was deleted: {self.storage.volumes()}")
 
     def rebuild(self):
         """After a case failed: everything from nothing."""
