@@ -69,6 +69,20 @@ static bool disk_start(const PoolDef *pool, Operation *op, GError **error)
 
 /* ---- build, erase ---- */
 
+/* All that is left of a gpt whose beginning was lost, and the way back to it. */
+static bool check_no_backup(const Disk *disk, GError **error)
+{
+    bool found = false;
+
+    if (!partition_gpt_backup_detect(disk->fd, disk->path, &found, error))
+        return false;
+    return !found || error_set(error, ERROR_OPERATION_FAILED, ORIGIN_STORAGE,
+                               "'%s' has lost its beginning, but the backup of its 'gpt' label is "
+                               "at its end: restore it from there (gdisk does), or give it up with "
+                               "build --overwrite",
+                               disk->path);
+}
+
 /* Labels that libblkid doesn't know are looked for by their magic too. */
 static bool check_unlabelled(const Disk *disk, GError **error)
 {
@@ -77,7 +91,7 @@ static bool check_unlabelled(const Disk *disk, GError **error)
     if (!partition_label_detect(disk->fd, disk->path, &found, error))
         return false;
     if (!found)
-        return true;
+        return check_no_backup(disk, error);
     if (found == disk->label)
         return error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
                          "Disk label already formatted using '%s'", partition_label_name(found));

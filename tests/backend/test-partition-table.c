@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "command.h"
 #include "errors.h"
 #include "fd.h"
 #include "label-skip.h"
@@ -183,10 +184,10 @@ static void test_content(gconstpointer name)
         Partition one = add(made, PARTITION_PLAIN, content, MIB);
         PartitionContent shown = partition_table_find(made, one.number)->content;
         bool is_plain =
-            content == CONTENT_LINUX || (g_str_equal(name, "gpt") && content == CONTENT_FAT32);
+            content == CONTENT_LINUX || (g_str_equal(name, "gpt") && content == CONTENT_FAT16);
         g_assert_cmpint(shown, ==,
                         !is_plain                  ? content
-                        : content == CONTENT_FAT32 ? CONTENT_FAT16 /* they have one type in gpt */
+                        : content == CONTENT_FAT16 ? CONTENT_FAT32 /* they have one type in gpt */
                                                    : CONTENT_NONE);
     }
     write_table(made);
@@ -306,6 +307,11 @@ static void test_huge(void)
     g_autoptr(PartitionTable) table = read_table(&image);
     g_assert_null(partition_table_best_fit(table, 2 * TIB, false));
     g_assert_nonnull(partition_table_best_fit(table, 2 * TIB - 2 * MIB, false));
+    g_assert_true(partition_table_check_sound(table, NULL));
+    Partition most = add(table, PARTITION_PLAIN, CONTENT_NONE, 2 * TIB - 2 * MIB);
+    write_table(table);
+    g_autoptr(PartitionTable) used = read_table(&image);
+    assert_has(used, &most);
 
     autoimage Image other = {.fd = -1};
     image_open(&other, "gpt", 3 * TIB);
@@ -447,6 +453,55 @@ static void test_torn(gconstpointer data)
     g_assert_cmpuint(count_listed(changed), ==, count + 1);
 }
 
+/* The MBR, which only keeps others off the disk, has a partition of its own too. */
+static void test_hybrid(void)
+{
+    static const guint8 entry[16] = {[4] = 0x83, [9] = 0x08, [13] = 0x20};
+    autoimage Image image = {.fd = -1};
+
+    make_gpt(&image, 64 * MIB);
+    g_assert_true(fd_write_at(image.fd, entry, sizeof entry, 446 + 16));
+    assert_damaged(&image);
+    g_autoptr(PartitionTable) table = read_table(&image);
+    g_assert_nonnull(strstr(table->damage, "hybrid"));
+}
+
+/* All that is left when the beginning is gone. */
+static void test_backup(void)
+{
+    autoimage Image image = {.fd = -1};
+    g_autofree char *zeros = g_malloc0(MIB);
+    bool found = true;
+
+    image_open(&image, "gpt", 64 * MIB);
+    g_assert_true(partition_gpt_backup_detect(image.fd, image.path, &found, NULL));
+    g_assert_false(found);
+    format(&image);
+    g_assert_true(fd_write_at(image.fd, zeros, MIB, 0));
+    g_assert_true(partition_gpt_backup_detect(image.fd, image.path, &found, NULL));
+    g_assert_true(found);
+}
+
+/* Entries: 128 in a table that libfdisk made; others may make fewer. */
+static void test_few_entries(void)
+{
+    autoimage Image image = {.fd = -1};
+    static const char script[] = "label: gpt\ntable-length: 4\n";
+    GError *error = NULL;
+
+    image_open(&image, "gpt", 64 * MIB);
+    const char *argv[] = {"sfdisk", "-q", image.path, NULL};
+    Command command = {.argv = argv, .input = script, .input_size = strlen(script)};
+    command_run_ok(NULL, &command, NULL, &error);
+    g_assert_no_error(error);
+    g_autoptr(PartitionTable) table = read_table(&image);
+    for (guint number = 1; number <= 4; number++) {
+        g_assert_cmpuint(partition_table_next_number(table, PARTITION_PLAIN), ==, number);
+        add(table, PARTITION_PLAIN, CONTENT_NONE, MIB);
+    }
+    g_assert_cmpuint(partition_table_next_number(table, PARTITION_PLAIN), ==, 0);
+}
+
 /* A disk that has grown since its table was made. */
 static void test_grown(void)
 {
@@ -573,6 +628,9 @@ int main(int argc, char **argv)
     g_test_add_data_func("/partition-table/torn/1", GUINT_TO_POINTER(1), test_torn);
     g_test_add_data_func("/partition-table/torn/2", GUINT_TO_POINTER(2), test_torn);
     g_test_add_data_func("/partition-table/torn/3", GUINT_TO_POINTER(3), test_torn);
+    g_test_add_func("/partition-table/hybrid", test_hybrid);
+    g_test_add_func("/partition-table/backup", test_backup);
+    g_test_add_func("/partition-table/few-entries", test_few_entries);
     g_test_add_func("/partition-table/grown", test_grown);
     g_test_add_func("/partition-table/overlap", test_overlap);
     g_test_add_func("/partition-table/beyond-end", test_beyond_end);

@@ -206,10 +206,21 @@ static bool find_listed(const Change *change, const VolumeDef *volume, const Par
 
 /* ---- create ---- */
 
-static bool wants_extended(const Change *change, const VolumeDef *spec)
+static bool has_logical(const Change *change)
 {
-    return spec->target.format == CONTENT_EXTENDED &&
-           g_str_equal(partition_label_name(change->disk.label), "dos");
+    return g_str_equal(partition_label_name(change->disk.label), "dos");
+}
+
+static bool check_extended(const Change *change, GError **error)
+{
+    if (!has_logical(change))
+        return error_set(error, ERROR_CONFIG_UNSUPPORTED, ORIGIN_STORAGE,
+                         "a '%s' disk label has no extended partitions: leave the format out",
+                         partition_label_name(change->disk.label));
+    if (partition_table_extended(change->table))
+        return error_set(error, ERROR_INTERNAL, ORIGIN_STORAGE,
+                         "extended partition already exists");
+    return true;
 }
 
 /* libvirt's rule: primary ones as long as there are numbers, then logical ones. */
@@ -219,14 +230,17 @@ static bool choose_kind(const Change *change, const VolumeDef *spec, PartitionKi
     const Partition *extended = partition_table_extended(change->table);
 
     *ret = PARTITION_PLAIN;
-    if (wants_extended(change, spec)) {
-        if (extended)
-            return error_set(error, ERROR_INTERNAL, ORIGIN_STORAGE,
-                             "extended partition already exists");
+    if (spec->target.format == CONTENT_EXTENDED) {
+        if (!check_extended(change, error))
+            return false;
         *ret = PARTITION_EXTENDED;
     }
     if (partition_table_next_number(change->table, *ret))
         return true;
+    if (!has_logical(change))
+        return error_set(error, ERROR_OPERATION_FAILED, ORIGIN_STORAGE,
+                         "the partition table of '%s' is full: it was made for %u partitions",
+                         change->disk.path, change->table->number_max);
     if (!extended)
         return error_set(error, ERROR_INTERNAL, ORIGIN_STORAGE,
                          "no extended partition found and no primary partition available");
@@ -267,6 +281,7 @@ static bool choose_place(const Change *change, guint64 size, Partition *wanted, 
     if (!range)
         return error_set(error, ERROR_INTERNAL, ORIGIN_STORAGE, "no large enough free extent");
     wanted->start = range->start;
+    wanted->shown = partition_shown_size(change->table->sector);
     wanted->end = end_of(change->table, range->start, need, range->end);
     return true;
 }

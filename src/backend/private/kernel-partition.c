@@ -92,14 +92,11 @@ const KernelPartition *kernel_partition_find(GArray *partitions, guint number)
 
 /* ---- telling ---- */
 
-/* As the kernel itself has it for the tables it reads. */
-#define EXTENDED_SHOWN ((guint64)1024)
-
 guint64 kernel_partition_size(const Partition *partition)
 {
     guint64 size = partition->end - partition->start;
 
-    return partition->kind == PARTITION_EXTENDED ? MIN(size, EXTENDED_SHOWN) : size;
+    return partition->kind == PARTITION_EXTENDED ? MIN(size, partition->shown) : size;
 }
 
 static bool tell(const Disk *disk, int operation, guint number, guint64 start, guint64 size)

@@ -37,6 +37,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(FdiskType, fdisk_unref_parttype)
 typedef struct fdisk_iter FdiskIter;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FdiskIter, fdisk_free_iter)
 
+/* Said of each dos label on a disk of more than 2 TiB, which is what set_bounds() sees to. Source:
+ * libfdisk/src/dos.c; the library's messages are translated only where a program asks for it. */
+#define SIZE_HINT "The size of this disk is"
+
 /* Nobody is there to answer: whatever it asks is declined, what it warns of is kept. */
 static int on_ask(struct fdisk_context *context, struct fdisk_ask *ask, void *data)
 {
@@ -47,8 +51,9 @@ static int on_ask(struct fdisk_context *context, struct fdisk_ask *ask, void *da
         return 0;
     if (type != FDISK_ASKTYPE_WARN && type != FDISK_ASKTYPE_WARNX)
         return -EINVAL;
-    g_string_append_printf(fdisk->said, "%s%s", fdisk->said->len ? " " : "",
-                           fdisk_ask_print_get_mesg(ask));
+    const char *message = fdisk_ask_print_get_mesg(ask);
+    if (!g_str_has_prefix(message, SIZE_HINT))
+        g_string_append_printf(fdisk->said, "%s%s", fdisk->said->len ? " " : "", message);
     return 0;
 }
 
@@ -92,6 +97,11 @@ static bool is_dos(const PartitionLabel *label)
     return g_str_equal(label->library_name, "dos");
 }
 
+static bool is_gpt(const PartitionLabel *label)
+{
+    return g_str_equal(label->library_name, "gpt");
+}
+
 static void set_bounds(PartitionTable *table, struct fdisk_context *context)
 {
     guint64 cylinder = cylinder_size(context);
@@ -124,6 +134,8 @@ static bool fdisk_load(PartitionTable *table, GError **error)
     if (is_dos(table->label))
         fdisk_set_first_lba(fdisk->context, LOGICAL_LEAD / table->sector);
     set_bounds(table, fdisk->context);
+    if (is_gpt(table->label)) /* as many as it was made for */
+        table->number_max = (guint)fdisk_get_npartitions(fdisk->context);
     if (fdisk->said->len)
         table->damage = g_strdup(fdisk->said->str);
     g_string_truncate(fdisk->said, 0);
@@ -145,10 +157,11 @@ static bool is_type(struct fdisk_parttype *type, const char *word)
     return fdisk_parttype_get_code(type) == strtoul(word, NULL, 16);
 }
 
-/* Plain data has no word, whatever it was marked with. */
+/* Plain data has no word, whatever it was marked with. Where a type stands for both kinds of FAT,
+ * it is the newer one. */
 static PartitionContent content_of(const PartitionLabel *label, struct fdisk_parttype *type)
 {
-    for (int i = CONTENT_FAT16; i < CONTENT_COUNT && type; i++)
+    for (int i = CONTENT_COUNT - 1; i >= CONTENT_FAT16 && type; i--)
         if (label->types[i] && is_type(type, label->types[i]) &&
             !g_str_equal(label->types[i], label->types[CONTENT_NONE]))
             return (PartitionContent)i;
@@ -190,8 +203,10 @@ static bool fdisk_list(PartitionTable *table, GError **error)
             .start = fdisk_partition_get_start(partition) * table->sector,
         };
         found.end = found.start + fdisk_partition_get_size(partition) * table->sector;
-        if (found.kind == PARTITION_EXTENDED)
+        if (found.kind == PARTITION_EXTENDED) {
             found.content = CONTENT_EXTENDED;
+            found.shown = partition_shown_size(table->sector);
+        }
         g_array_append_val(table->partitions, found);
     }
     return true;

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "partition-gpt.h"
 
+#include "errors.h"
+#include "fd.h"
 #include "reader.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -109,6 +112,51 @@ static bool is_half_written(const GptCopy *primary, const GptCopy *backup)
         return primary->entries_sum == backup->entries_sum;
     /* only the primary's header is old */
     return is_whole(backup) && primary->real_sum == backup->real_sum;
+}
+
+/* The first sector, as of UEFI 2.10, table 5.4. */
+#define MBR_ENTRIES_AT  446u
+#define MBR_ENTRY_SIZE  16u
+#define MBR_ENTRY_COUNT 4u
+#define MBR_TYPE_AT     4u
+#define MBR_UNUSED      0u
+#define MBR_PROTECTIVE  0xeeu
+
+static bool keeps_others_off(guint8 type)
+{
+    return type == MBR_UNUSED || type == MBR_PROTECTIVE;
+}
+
+char *partition_gpt_contradiction(const PartitionTable *table)
+{
+    guint8 sector[512] = {0};
+
+    if (fd_read_at(table->fd, sector, sizeof sector, 0) != sizeof sector)
+        return NULL;
+    for (guint i = 0; i < MBR_ENTRY_COUNT; i++)
+        if (!keeps_others_off(sector[MBR_ENTRIES_AT + i * MBR_ENTRY_SIZE + MBR_TYPE_AT]))
+            return g_strdup_printf("its MBR is a hybrid one, whose partition %u a change of the "
+                                   "gpt would not reach; make it a protective one first",
+                                   i + 1);
+    return NULL;
+}
+
+/* The last sector has it, however large sectors are. */
+bool partition_gpt_backup_detect(int fd, const char *device, bool *ret, GError **error)
+{
+    static const guint16 sectors[] = {512, 4096};
+    off_t size = lseek(fd, 0, SEEK_END);
+    char found[sizeof SIGNATURE - 1];
+
+    *ret = false;
+    for (guint i = 0; i < G_N_ELEMENTS(sectors) && size > sectors[i] && !*ret; i++) {
+        if (fd_read_at(fd, found, sizeof found, (guint64)size - sectors[i]) < 0)
+            return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot read the end of '%s'",
+                                   device);
+        *ret = memcmp(found, SIGNATURE, sizeof found) == 0;
+    }
+    return size >= 0 || error_set_errno(error, ORIGIN_STORAGE, errno,
+                                        "cannot find out the size of '%s'", device);
 }
 
 #define PRIMARY_PLACE 1u

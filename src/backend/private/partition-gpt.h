@@ -13,3 +13,7 @@
 
 /* The table is as a writer leaves it that ended half way. False also where it can't be read. */
 bool partition_gpt_is_torn(const PartitionTable *table);
+
+/* A hybrid MBR: the sector that only keeps others off the disk has partitions of its own, which
+ * would be wrong after the gpt's next change. NULL: it has none, or can't be read. */
+char *partition_gpt_contradiction(const PartitionTable *table);

@@ -5,7 +5,8 @@
 
 /* What a library does for partition-table.c. */
 typedef struct PartitionLibrary {
-    /* Fills `sector`, `first`, `last`, `damage` and `state`; `grain` where it isn't 1 MiB. */
+    /* Fills `sector`, `first`, `last`, `damage` and `state`; `grain` where it isn't 1 MiB,
+     * `number_max` where it isn't the label's. */
     bool (*load)(PartitionTable *table, GError **error);
     void (*unload)(PartitionTable *table);
     /* Appends what the table in memory has to table->partitions. */
@@ -31,6 +32,8 @@ struct PartitionLabel {
     bool counts_cylinders;           /* partitions begin and end with them */
     const PartitionLibrary *library; /* NULL: not in this build */
     bool (*is_torn)(const PartitionTable *table); /* NULL: its one copy can't tell */
+    /* What else on the disk says otherwise than the table; NULL: nothing. Free with g_free(). */
+    char *(*contradiction)(const PartitionTable *table);
     const char *types[CONTENT_COUNT]; /* the library's word for each content; NULL: as for none */
 };
 

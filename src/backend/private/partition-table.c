@@ -32,6 +32,7 @@ static const PartitionLabel labels[] = {
         .number_max = 128,
         .library = &partition_fdisk,
         .is_torn = partition_gpt_is_torn,
+        .contradiction = partition_gpt_contradiction,
         .types = {GPT_LINUX, GPT_LINUX, GPT_BASIC, GPT_BASIC,
                   "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F", "E6D6D379-F507-44C2-A23C-238F2A3DF928",
                   "A19D880F-05FC-4D3B-A006-743F0F84911E"},
@@ -153,6 +154,12 @@ bool partition_label_detect(int fd, const char *device, const PartitionLabel **r
         if (memcmp(head + labels[i].magic_offset, labels[i].magic, labels[i].magic_size) == 0)
             *ret = &labels[i];
     return true;
+}
+
+/* As the kernel itself has it for the tables it reads: two sectors of 512 bytes, or one of more. */
+guint64 partition_shown_size(guint64 sector)
+{
+    return MAX(sector, 2 * SECTOR_SIZE);
 }
 
 bool partition_label_write(const PartitionLabel *label, int fd, const char *device, GError **error)
@@ -287,7 +294,9 @@ static char *contradiction(const PartitionTable *table)
 
     if (!found)
         found = overlap(table, false);
-    return found ? found : overlap(table, true);
+    if (!found)
+        found = overlap(table, true);
+    return !found && table->label->contradiction ? table->label->contradiction(table) : found;
 }
 
 /* What the library had to say comes first. */
@@ -340,6 +349,7 @@ PartitionTable *partition_table_read(const PartitionLabel *label, int fd, const 
     table->fd = fd;
     table->device = g_strdup(device);
     table->grain = GRAIN;
+    table->number_max = label->number_max;
     table->partitions = g_array_new(FALSE, FALSE, sizeof(Partition));
     table->free = g_array_new(FALSE, FALSE, sizeof(FreeRange));
     table->areas = g_array_new(FALSE, FALSE, sizeof(TableArea));
@@ -395,8 +405,7 @@ const Partition *partition_table_extended(const PartitionTable *table)
 guint partition_table_next_number(const PartitionTable *table, PartitionKind kind)
 {
     guint number = kind == PARTITION_LOGICAL ? LOGICAL_FIRST : 1;
-    guint limit =
-        kind == PARTITION_LOGICAL ? LOGICAL_FIRST + LOGICAL_MAX - 1 : table->label->number_max;
+    guint limit = kind == PARTITION_LOGICAL ? LOGICAL_FIRST + LOGICAL_MAX - 1 : table->number_max;
 
     while (number <= limit && partition_table_find(table, number))
         number++;

@@ -41,6 +41,7 @@ typedef struct Partition {
     PartitionKind kind;
     PartitionContent content;
     guint64 start, end;
+    guint64 shown; /* of an extended one: what the kernel shows of it, partition_shown_size() */
     /* That a new one is to have, where the label has names (gpt); not read back. */
     char name[PARTITION_NAME_SIZE];
 } Partition;
@@ -57,6 +58,9 @@ typedef struct TableArea {
     guint size;
 } TableArea;
 
+/* What the kernel shows of an extended partition: never its content. */
+guint64 partition_shown_size(guint64 sector);
+
 typedef struct PartitionLabel PartitionLabel;
 
 typedef struct PartitionTable {
@@ -66,6 +70,7 @@ typedef struct PartitionTable {
     guint64 sector;
     guint64 grain;       /* starts are multiples of it: 1 MiB, or a cylinder for old labels */
     guint64 first, last; /* what the label lets partitions have */
+    guint number_max;    /* the most partitions beside logical ones */
     GArray *partitions;  /* Partition, by number */
     GArray *free;        /* FreeRange, by place */
     char *damage;    /* what is wrong with the table: it can be read, but not changed; or NULL */
@@ -87,6 +92,10 @@ const char *partition_label_blkid_name(const PartitionLabel *label);
  * Errors: ERROR_SYSTEM. */
 bool partition_label_detect(int fd, const char *device, const PartitionLabel **ret, GError **error);
 const char *partition_label_name(const PartitionLabel *label);
+
+/* Whether a gpt's second copy is at the disk's end, whatever is at its beginning.
+ * Errors: ERROR_SYSTEM. */
+bool partition_gpt_backup_detect(int fd, const char *device, bool *ret, GError **error);
 
 /* Writes an empty table. The caller has cleared what was there before.
  * Errors: ERROR_OPERATION_FAILED with what the library said. */
