@@ -225,7 +225,7 @@ const Command command_table[] = {
      ARGUMENTS({"pool", ARGUMENT_STRING, .completion = COMPLETE_POOL, .placeholder = "pool",
                 .help = "only events of this pool"},
                {"event", ARGUMENT_ENUM, .values = pool_event_words, .placeholder = "kind",
-                .help = "kind of event to wait for: lifecycle or refresh"},
+                .help = "only events of this kind: lifecycle or refresh"},
                FLAG("loop", "go on after the first event"),
                {"timeout", ARGUMENT_NUMBER, .placeholder = "seconds",
                 .help = "end after so many seconds"},

@@ -11,6 +11,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* Uploads and downloads. */
 
@@ -312,6 +314,18 @@ static int download(const Call *call, CisternVolume *volume, DownloadTarget *tar
     return silent ? STATUS_OK : print_moved(call, volume, "downloaded", range, moved);
 }
 
+/* Whether the data goes where the messages go: "-", or another name of that file (/dev/stdout).
+ * What a device like /dev/null takes is nobody's mixture. */
+static bool goes_to_output(const char *file)
+{
+    struct stat output, target;
+    if (strcmp(file, "-") == 0)
+        return true;
+    return fstat(STDOUT_FILENO, &output) == 0 && stat(file, &target) == 0 &&
+           output.st_dev == target.st_dev && output.st_ino == target.st_ino &&
+           (!S_ISCHR(output.st_mode) || terminal_on_output());
+}
+
 /* Why the data can't go to standard output, or NULL. */
 static const char *output_problem(const Call *call)
 {
@@ -324,7 +338,7 @@ int run_vol_download(Call *call)
 {
     Range range = asked_range(call);
     bool go_on = call_flag(call, "continue");
-    bool to_output = strcmp(call_text(call, "file"), "-") == 0;
+    bool to_output = goes_to_output(call_text(call, "file"));
     if (to_output && output_problem(call))
         return report_usage(call, output_problem(call));
     g_autoptr(CisternVolume) volume = lookup_call_volume(call);

@@ -32,7 +32,7 @@ static const EventName names[] = {
 
 typedef struct Watch {
     const Call *call;
-    int kind; /* EventKind to show */
+    int kind; /* EventKind to show; -1: all */
     int count;
     bool once;
 } Watch;
@@ -40,7 +40,8 @@ typedef struct Watch {
 static char *time_text(void)
 {
     g_autoptr(GDateTime) now = g_date_time_new_now_utc();
-    return g_date_time_format(now, "%Y-%m-%d %H:%M:%S.%f+0000");
+    g_autofree char *seconds = g_date_time_format(now, "%Y-%m-%d %H:%M:%S");
+    return g_strdup_printf("%s.%03d+0000", seconds, g_date_time_get_microsecond(now) / 1000);
 }
 
 static void print_event_json(const Watch *watch, CisternPool *pool, const EventName *name)
@@ -70,11 +71,17 @@ static void print_event_text(const Watch *watch, CisternPool *pool, const EventN
     putchar('\n');
 }
 
+static bool is_wanted(const Watch *watch, CisternPoolEvent event)
+{
+    return (unsigned int)event < G_N_ELEMENTS(names) &&
+           (watch->kind < 0 || (int)names[event].kind == watch->kind) &&
+           (!watch->once || watch->count == 0);
+}
+
 static void on_event(CisternPool *pool, CisternPoolEvent event, void *data)
 {
     Watch *watch = data;
-    if ((unsigned int)event >= G_N_ELEMENTS(names) || (int)names[event].kind != watch->kind ||
-        (watch->once && watch->count > 0))
+    if (!is_wanted(watch, event))
         return;
     watch->count++;
     (watch->call->json ? print_event_json : print_event_text)(watch, pool, &names[event]);
@@ -129,7 +136,7 @@ static int watch_pool(const Call *call, CisternPool *pool)
         [WAIT_INTERRUPTED] = "event loop interrupted",
     };
     Watch watch = {.call = call,
-                   .kind = call_word(call, "event", 0),
+                   .kind = call_word(call, "event", -1),
                    .once = !call_flag(call, "loop")};
     guint64 seconds = 0;
     gint64 deadline = 0;
@@ -152,8 +159,6 @@ int run_pool_event(Call *call)
 {
     if (call_flag(call, "list"))
         return list_kinds(call);
-    if (!call_flag(call, "event"))
-        return report_usage(call, "pool-event needs --list or --event <kind>");
     const char *text = call_text(call, "pool");
     g_autoptr(CisternPool) pool = text ? lookup_pool(call, text) : NULL;
     if (text && !pool)

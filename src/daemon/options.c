@@ -39,9 +39,12 @@ static bool check(const Options *options, int timeout, GError **error)
                      "--timeout is a number of seconds up to %d", TIMEOUT_MAX);
 }
 
-static char *absolute(const char *path)
+/* The empty text is a variable that a script forgot to set, not the current folder. */
+static bool make_absolute(const char *option, const char *path, char **ret, GError **error)
 {
-    return path ? g_canonicalize_filename(path, NULL) : NULL;
+    *ret = path ? g_canonicalize_filename(path, NULL) : NULL;
+    return !path || path[0] != '\0' ||
+           error_set(error, ERROR_INVALID_ARGUMENT, ORIGIN_NONE, "%s names nothing", option);
 }
 
 bool options_parse(int argc, char **argv, Options *ret, GError **error)
@@ -78,8 +81,6 @@ bool options_parse(int argc, char **argv, Options *ret, GError **error)
     if (level && !parse_level(level, &log_level, error))
         return false;
     *ret = (Options){
-        .root = absolute(root),
-        .config_file = absolute(config),
         .libvirt = libvirt,
         .timeout = (guint)timeout,
         .has_log_level = level || verbose,
@@ -87,5 +88,7 @@ bool options_parse(int argc, char **argv, Options *ret, GError **error)
         .check_config = check_config,
         .show_version = version,
     };
-    return check(ret, timeout, error);
+    return make_absolute("--root", root, &ret->root, error) &&
+           make_absolute("--config", config, &ret->config_file, error) &&
+           check(ret, timeout, error);
 }

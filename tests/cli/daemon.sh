@@ -40,7 +40,7 @@ watch one --event lifecycle --timestamp --timeout 30
 works 'a pool' cistern pool-define-as p dir --target "$scratch/pool"
 wait "$watcher"
 is 'the watcher ends after one event' 0 $?
-[[ $(<events.one) =~ ^20[0-9-]+\ [0-9:.]+\+0000:\ event\ \'lifecycle\'\ for\ storage\ pool\ p:\ Defined$'\n'events\ received:\ 1$ ]]
+[[ $(<events.one) =~ ^20[0-9-]+\ [0-9:]{8}\.[0-9]{3}\+0000:\ event\ \'lifecycle\'\ for\ storage\ pool\ p:\ Defined$'\n'events\ received:\ 1$ ]]
 report $? 'it has seen the definition'
 
 watch loop --event lifecycle --loop --pool p
@@ -48,15 +48,17 @@ lifecycle=$watcher
 watch json -o json --event lifecycle --loop --timeout 30
 json_watcher=$watcher
 watch refresh --event refresh --loop p
+refresh=$watcher
+watch both --loop p
 "$program" -q pool-define-as q dir --target "$scratch/q"
 for command in build start refresh destroy delete undefine; do
     works "pool-$command" cistern pool-$command p
 done
 sleep 1
-kill -INT "$lifecycle" "$json_watcher" "$watcher"
+kill -INT "$lifecycle" "$json_watcher" "$refresh" "$watcher"
 wait "$lifecycle"
 is 'Ctrl-C ends a loop' 0 $?
-wait "$json_watcher" "$watcher"
+wait "$json_watcher" "$refresh" "$watcher"
 is 'events of one pool' "event 'lifecycle' for storage pool p: Created
 event 'lifecycle' for storage pool p: Started
 event 'lifecycle' for storage pool p: Stopped
@@ -66,6 +68,8 @@ event loop interrupted
 events received: 5" "$(<events.loop)"
 [[ $(<events.refresh) == *"event 'refresh' for storage pool p"* ]]
 report $? 'events of another kind'
+[[ $(<events.both) == *"event 'refresh' for storage pool p"* && $(<events.both) == *"'lifecycle' for storage pool p: Undefined"* ]]
+report $? 'without --event events of every kind'
 out=$(<events.json)
 json 'events of all pools in JSON, one per line' '.kind == "lifecycle" and (.pool == "p" or .pool == "q") and (.uuid | length) == 36'
 is 'they are told apart' 'q defined' "$(jq -r 'select(.pool == "q") | .pool + " " + .event' <<<"$out")"

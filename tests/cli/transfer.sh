@@ -74,6 +74,13 @@ is 'vol-upload from a pipe' 'Vol w uploaded' "$out"
 same 'all came' bytes "$pool/w"
 "$program" vol-download w - p | cat >got
 is 'vol-download into a pipe' '0 0' "${PIPESTATUS[*]}"
+"$program" vol-download w - p >expected
+"$program" vol-download w /dev/stdout p | cmp -s - expected
+is 'it is one by another name too' '0 0' "${PIPESTATUS[*]}"
+works 'a device takes data and messages' cistern vol-download w /dev/null p
+output 'which are printed' '^Vol w downloaded$'
+run bash -c "'$program' -o json vol-download w /dev/stdout p | cat; exit \${PIPESTATUS[0]}"
+is 'JSON and data have no place together' 2 "$status"
 same 'all came, and nothing else' bytes got
 "$program" vol-download w - p --offset 4 --length 4 >got
 same 'into a file of the shell' got <(tail -c +5 bytes | head -c 4)

@@ -190,6 +190,9 @@ def configuration(scratch):
     broken = scratch.start_plain("--root", scratch.root)
     assert broken.wait() != 0 and "etc/cisternd.conf:1: unknown key 'nonsense'" in broken.log
     os.remove(scratch.file("root/etc/cisternd.conf"))
+    for option in "--root", "--config":
+        nothing = scratch.start_plain(option, "", cwd=scratch.path)
+        assert nothing.wait() == 2 and f"{option} names nothing" in nothing.log, nothing.log
     missing = scratch.start_plain("--root", scratch.root, "-f", "/does/not/exist")
     assert missing.wait() != 0 and "/does/not/exist" in missing.log
 
