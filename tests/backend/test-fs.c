@@ -344,26 +344,31 @@ static void test_mkfs_tags(World *world, gconstpointer data)
 /* FAT's number, which no other format can have. */
 static void test_mkfs_short_uuid(World *world, gconstpointer data)
 {
-    const char *mkfs[] = {"mkfs.vfat", "-I", "-i", "ABCD1234", world->disk.path, NULL};
+    g_autofree char *digits = g_strdup_printf("%08X", (guint)getpid());
+    g_autofree char *tag = g_strdup_printf("UUID=%.4s-%s", digits, digits + 4);
+    g_autofree char *line = g_strdup_printf("mkfs -t vfat -I -i %s DEVICE\n", digits);
+    const char *mkfs[] = {"mkfs.vfat", "-I", "-i", digits, world->disk.path, NULL};
 
     g_free(dir_run(mkfs));
-    set_device(world, "UUID=ABCD-1234");
+    set_device(world, tag);
     refuse_build(world, BUILD_OVERWRITE, ERROR_OPERATION_INVALID,
-                 "*mkfs of 'ext4' can't make a file system with the UUID 'ABCD-1234'*");
+                 "*mkfs of 'ext4' can't make a file system with the UUID '*-*'*");
     assert_commands(world, "");
-    assert_tagged(world, "vfat", "mkfs -t vfat -I -i ABCD1234 DEVICE\n");
+    assert_tagged(world, "vfat", line);
     g_autofree char *after = tag_of(world->disk.path, "UUID");
-    g_assert_cmpstr(after, ==, "UUID=ABCD-1234");
+    g_assert_cmpstr(after, ==, tag);
 }
 
 /* ext4 has room for 16 bytes, and mkfs would cut the rest off. */
 static void test_mkfs_long_label(World *world, gconstpointer data)
 {
-    const char *mkfs[] = {"mkfs.btrfs", "-qfM", "-L", "fs-seventeen-bytes", world->disk.path, NULL};
+    g_autofree char *label = g_strdup_printf("fs-long-%09d", getpid());
+    g_autofree char *tag = g_strconcat("LABEL=", label, NULL);
+    const char *mkfs[] = {"mkfs.btrfs", "-qfM", "-L", label, world->disk.path, NULL};
 
     g_free(dir_run(mkfs));
-    set_device(world, "LABEL=fs-seventeen-bytes");
-    refuse_build(world, BUILD_OVERWRITE, ERROR_OPERATION_INVALID, "*'fs-seventeen-bytes'*");
+    set_device(world, tag);
+    refuse_build(world, BUILD_OVERWRITE, ERROR_OPERATION_INVALID, "*with the label 'fs-long-*'*");
     assert_commands(world, "");
 }
 
