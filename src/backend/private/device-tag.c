@@ -195,12 +195,20 @@ static bool reads(const char *name, const char *attribute, const char *expected)
     return g_strcmp0(text, expected) == 0;
 }
 
+/* mkfs.vfat and boot images put a table over the file system of the whole disk, which its
+ * partition then shows once more. */
+static bool is_whole_disk_again(const char *name)
+{
+    return reads(name, "start", "0");
+}
+
 /* It has content of its own that can be read without waiting for somebody. */
-static bool is_candidate(const char *name, dev_t *ret_device)
+static bool is_candidate(const DeviceTag *tag, const char *name, dev_t *ret_device)
 {
     return block_number(name, ret_device) && major(*ret_device) != FLOPPY_MAJOR &&
            !reads(name, "size", "0") && !reads(name, "dm/suspended", "1") &&
-           !is_held(name, "holders") && !is_part_of_held(name);
+           !is_held(name, "holders") && !is_part_of_held(name) &&
+           (rows[tag->kind].of_partition || !is_whole_disk_again(name));
 }
 
 /* Parts of one file system have its UUID, and each one of its own; a copy has both. */
@@ -240,7 +248,7 @@ bool device_tag_find(const DeviceTag *tag, Operation *op, GPtrArray *ret_paths, 
         dev_t device;
         if (!operation_check(op, error))
             return false;
-        Holder *holder = is_candidate(names->pdata[i], &device) ? find_on(tag, device) : NULL;
+        Holder *holder = is_candidate(tag, names->pdata[i], &device) ? find_on(tag, device) : NULL;
         if (!holder)
             continue;
         if (!is_known(holders, holder))
