@@ -65,18 +65,42 @@ static guint count_jobs(Daemon *daemon)
 
 /* ---- stopping ---- */
 
-static void log_cancelled(Daemon *daemon)
+/* Whether the job's pool answers; one that is gone does. */
+static bool storage_answers(Daemon *daemon, const JobInfo *job)
+{
+    g_autoptr(Pool) pool = engine_find_pool_by_name(daemon->engine, job->pool, NULL);
+
+    return !pool || pool_check_answers(pool, NULL);
+}
+
+static char *why_cancelled(Daemon *daemon, const JobInfo *job, bool asked_twice)
+{
+    if (asked_twice)
+        return g_strdup("the daemon was asked for a second time to stop");
+    if (!storage_answers(daemon, job))
+        return g_strdup("its storage does not answer");
+    if (g_get_monotonic_time() >= daemon->stop_at)
+        return g_strdup_printf("it did not end within %u seconds", daemon->config.stop_timeout);
+    return g_strdup("no client waits for a change by it");
+}
+
+static void log_cancelled(Daemon *daemon, bool asked_twice)
 {
     g_autoptr(GPtrArray) jobs = engine_list_jobs(daemon->engine);
 
     for (guint i = 0; i < jobs->len; i++) {
         const JobInfo *job = jobs->pdata[i];
-        log_warning("job %" G_GUINT64_FORMAT
-                    " (%s, pool '%s'%s%s) for %s is called off: it did not "
-                    "end within %u seconds",
+        g_autofree char *why = why_cancelled(daemon, job, asked_twice);
+        log_warning("job %" G_GUINT64_FORMAT " (%s, pool '%s'%s%s) for %s is called off: %s",
                     job->id, job->operation, job->pool, job->volume ? ", volume " : "",
-                    job->volume ? job->volume : "", job->client, daemon->config.stop_timeout);
+                    job->volume ? job->volume : "", job->client, why);
     }
+}
+
+static void end_loop(Daemon *daemon, bool asked_twice)
+{
+    log_cancelled(daemon, asked_twice);
+    g_main_loop_quit(daemon->loop);
 }
 
 static gboolean look_whether_quiet(void *data)
@@ -86,8 +110,7 @@ static gboolean look_whether_quiet(void *data)
     daemon->quiet_ticks = server_is_busy(daemon->server) ? 0 : daemon->quiet_ticks + 1;
     if (daemon->quiet_ticks < QUIET_TICKS && g_get_monotonic_time() < daemon->stop_at)
         return G_SOURCE_CONTINUE;
-    log_cancelled(daemon);
-    g_main_loop_quit(daemon->loop);
+    end_loop(daemon, false);
     return G_SOURCE_REMOVE;
 }
 
@@ -95,7 +118,7 @@ static gboolean look_whether_quiet(void *data)
 static void begin_stop(Daemon *daemon)
 {
     if (daemon->stopping)
-        return g_main_loop_quit(daemon->loop);
+        return end_loop(daemon, true);
     daemon->stopping = true;
     daemon->stop_at =
         g_get_monotonic_time() + daemon->config.stop_timeout * (gint64)G_TIME_SPAN_SECOND;

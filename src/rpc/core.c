@@ -253,7 +253,7 @@ void core_stream_ends(Core *core)
 bool core_is_busy(Core *core)
 {
     g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&core->lock);
-    bool busy = core->streams > 0;
+    bool busy = core->streams > 0 || core->open_streams > 0;
     GHashTableIter iter;
     void *key;
 

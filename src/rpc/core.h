@@ -14,6 +14,7 @@ struct Core {
     ServerConfig config;  /* defaults filled in; fixed */
     guint64 last_request; /* the loop's own */
     bool draining;        /* likewise: nothing new is begun */
+    guint open_streams;   /* likewise: those of the sessions, also while they wait for a client */
     int bell; /* eventfd that is rung when letters come: it needs no lock that the loop takes */
 
     GMutex lock; /* guards what follows */
@@ -58,8 +59,8 @@ void core_run_waiting(Core *core, WorkFunc func, void *data);
 void core_stream_begins(Core *core);
 void core_stream_ends(Core *core);
 
-/* Whether something is at work that changes something, and whose storage answers. On the loop
- * only. */
+/* Whether a stream is open, or something is at work that changes something and whose storage
+ * answers. On the loop only. */
 bool core_is_busy(Core *core);
 
 /* No letter is taken from now on. Cancels the working calls and waits up to `timeout` microseconds

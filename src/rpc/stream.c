@@ -384,6 +384,7 @@ static gboolean on_tick(void *data)
 void stream_start(Stream *stream, Session *session)
 {
     stream->session = session;
+    stream->core->open_streams++;
     stream->timer = g_timeout_source_new(TICK);
     g_source_set_callback(stream->timer, on_tick, stream, NULL);
     g_source_attach(stream->timer, stream->core->config.context);
@@ -399,6 +400,8 @@ void stream_start(Stream *stream, Session *session)
 
 static void detach(Stream *stream)
 {
+    if (stream->session)
+        stream->core->open_streams--;
     stream->session = NULL;
     if (stream->cancelled)
         g_source_destroy(stream->cancelled);

@@ -334,7 +334,7 @@ def graceful_stop(scratch):
         assert "the daemon is stopping" in str(error), error
     assert daemon.process.poll() is None and clone.poll() is None
     _, problem = clone.communicate(timeout=30)
-    assert clone.returncode == 0, problem
+    assert clone.returncode == 0, (clone.returncode, problem)
     assert daemon.wait() == 0
     assert left_in_pool(scratch) == ["a", "b"]
     scratch.start()
@@ -366,6 +366,138 @@ def stop_at_once(scratch):
     assert time.monotonic() - begin < 12
     assert clone.wait(30) != 0
     assert left_in_pool(scratch) == ["a"]
+
+
+# ---- the end, with streams ----
+
+MIB = 1024 * 1024
+BLOCK = bytes(range(256)) * (MIB // 256)
+
+
+def open_volume(scratch, size, config=""):
+    """A daemon with a pool and a volume in it, and a connection that holds the volume."""
+    scratch.file("root/etc/cisternd.conf", config)
+    os.makedirs(scratch.file("pool"), exist_ok=True)
+    daemon = scratch.start()
+    scratch.virsh("pool-create-as", "p", "dir", "--target", scratch.file("pool"))
+    scratch.virsh("vol-create-as", "p", "v", str(size), "--format", "raw")
+    connection = libvirt.open(scratch.uri())
+    return daemon, connection, connection.storagePoolLookupByName("p").storageVolLookupByName("v")
+
+
+def begin_upload(connection, volume):
+    """An upload whose client pauses when it has sent a part."""
+    stream = connection.newStream()
+    volume.upload(stream, 0, 0)
+    for _ in range(4):
+        send(stream, BLOCK)
+    path = volume.path()
+    wait_until(lambda: read(path).startswith(BLOCK * 4), "what was sent")
+    return stream
+
+
+def send(stream, data):
+    while data:
+        data = data[stream.send(data):]
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def receive(stream):
+    """What is left of it, to its end."""
+    parts = []
+    while not parts or parts[-1]:
+        parts.append(stream.recv(MIB))
+    return b"".join(parts)
+
+
+def ask_to_stop(scratch, daemon):
+    """Looks a while whether it goes on after the signal, as it should."""
+    daemon.signal(signal.SIGTERM)
+    wait_until(lambda: not os.path.exists(scratch.socket), "the socket's end")
+    time.sleep(0.5)
+    assert daemon.process.poll() is None, daemon.log
+
+
+def paused_upload(scratch):
+    """An upload that pauses when it is to stop is finished"""
+    daemon, connection, volume = open_volume(scratch, 6 * MIB)
+    stream = begin_upload(connection, volume)
+    ask_to_stop(scratch, daemon)
+    send(stream, BLOCK * 2)
+    stream.finish()
+    assert daemon.wait() == 0
+    assert read(scratch.file("pool/v")) == BLOCK * 6
+    assert "called off" not in daemon.log, daemon.log
+
+
+def upload_from_pipe(scratch):
+    """The same by virsh, whose input comes in two parts"""
+    daemon, connection, _ = open_volume(scratch, 6 * MIB)
+    connection.close()
+    pipe, path = scratch.file("fifo"), scratch.file("pool/v")
+    os.mkfifo(pipe)
+    with subprocess.Popen(["virsh", "-q", "-c", scratch.uri(), "vol-upload", "v", pipe, "--pool",
+                           "p"], stderr=subprocess.PIPE, text=True) as client:
+        with open(pipe, "wb") as source:
+            source.write(BLOCK * 4)
+            source.flush()
+            wait_until(lambda: BLOCK * 3 in read(path), "what was sent")
+            ask_to_stop(scratch, daemon)
+            source.write(BLOCK * 2)
+        _, problem = client.communicate(timeout=30)
+        assert client.returncode == 0, problem
+    assert daemon.wait() == 0
+    assert read(path) == BLOCK * 6
+
+
+def paused_download(scratch):
+    """A download whose reader pauses when it is to stop goes on to its end"""
+    daemon, connection, volume = open_volume(scratch, 8 * MIB)
+    with open(volume.path(), "r+b") as file:
+        file.write(BLOCK * 8)
+    stream = connection.newStream()
+    volume.download(stream, 0, 0)
+    begin = stream.recv(MIB)
+    ask_to_stop(scratch, daemon)
+    assert begin + receive(stream) == BLOCK * 8
+    stream.finish()
+    assert daemon.wait() == 0
+    assert "called off" not in daemon.log, daemon.log
+
+
+def endless_streams(scratch):
+    """Streams that never end are called off after stop_timeout, and the log says why"""
+    daemon, connection, volume = open_volume(scratch, 8 * MIB, "stop_timeout = 1\n")
+    scratch.virsh("vol-create-as", "p", "w", str(8 * MIB), "--format", "raw")
+    other = connection.storagePoolLookupByName("p").storageVolLookupByName("w")
+    upload, download = begin_upload(connection, volume), connection.newStream()
+    other.download(download, 0, 0)
+    begin = time.monotonic()
+    assert daemon.stop() == 0
+    assert 1 <= time.monotonic() - begin < 15
+    for word, name in ("upload", "v"), ("download", "w"):
+        assert re.search(rf"job \d+ \({word}, pool 'p', volume {name}\) for unix:\d+ is called "
+                         "off: it did not end within 1 seconds", daemon.log), daemon.log
+    for stream in upload, download:
+        try:
+            stream.finish()
+            raise AssertionError("its end was confirmed")
+        except libvirt.libvirtError:
+            pass
+
+
+def stop_streams_at_once(scratch):
+    """A second signal doesn't wait for streams, and the log says why"""
+    daemon, connection, volume = open_volume(scratch, 8 * MIB)
+    stream = begin_upload(connection, volume)
+    ask_to_stop(scratch, daemon)
+    assert daemon.stop() == 0
+    assert "is called off: the daemon was asked for a second time to stop" in daemon.log
+    del stream
 
 
 def idle(scratch):
@@ -440,5 +572,7 @@ def session(scratch):
 
 if __name__ == "__main__":
     run_all([readiness, watchdog, activation, activation_by_systemd, bad_activation, configuration,
-             unusable, reload, bad_reload, log_lines, graceful_stop, stop_with_limit, stop_at_once, idle, second,
+             unusable, reload, bad_reload, log_lines, graceful_stop, stop_with_limit, stop_at_once,
+             paused_upload, upload_from_pipe, paused_download, endless_streams,
+             stop_streams_at_once, idle, second,
              session], os.path.realpath(sys.argv[1]))
