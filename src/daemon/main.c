@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #define STOP_TICK    20    /* milliseconds between looks at what still runs */
-#define QUIET_TICKS  2     /* an answer is still on its way for a moment after its call */
+#define QUIET_TICKS  2     /* what a worker has done is not with its session at once */
 #define IDLE_TICKS   10    /* looks within the time of --timeout */
 #define LONGEST_TICK 10000 /* milliseconds */
 

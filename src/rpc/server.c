@@ -449,9 +449,21 @@ void server_drain(Server *server)
     server->core->draining = true;
 }
 
+static bool any_takes_leave(Server *server)
+{
+    GHashTableIter iter;
+    void *session;
+
+    g_hash_table_iter_init(&iter, server->sessions);
+    while (g_hash_table_iter_next(&iter, &session, NULL))
+        if (session_may_take_leave(session))
+            return true;
+    return false;
+}
+
 bool server_is_busy(Server *server)
 {
-    return core_is_busy(server->core);
+    return core_is_busy(server->core) || any_takes_leave(server);
 }
 
 static void close_sessions(Server *server)

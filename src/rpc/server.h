@@ -94,7 +94,8 @@ gint64 server_idle_since(Server *server);
  * them. What runs goes on. */
 void server_drain(Server *server);
 
-/* Whether a call or a stream is running that changes something, and whose storage answers. */
+/* Whether a call is running that changes something and whose storage answers, a stream is open, or
+ * a client for which that has just ended has not hung up yet. */
 bool server_is_busy(Server *server);
 
 /* Closes all sockets, cancels running calls and waits for them. The context must not be running

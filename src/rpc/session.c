@@ -17,6 +17,7 @@
 #define PROGRESS_INTERVAL  100 /* milliseconds */
 #define STREAMS_MAX        256
 #define STREAMS_SOFT_LIMIT 262144 /* bytes unsent: streams wait */
+#define LEAVE_TIME         G_TIME_SPAN_SECOND
 #define SENDS_PER_TURN     16
 #define EARLY_MESSAGE_MAX  524288 /* bytes of a message before authentication: SASL's largest */
 #define AUTH_FAILURES_MAX  5
@@ -109,6 +110,11 @@ void session_close(Session *session, const char *why)
     g_queue_clear_full(&session->events, event_free);
     frame_reader_clear(&session->reader);
     server_forget(session->server, session);
+}
+
+bool session_may_take_leave(const Session *session)
+{
+    return session->answered > 0 && g_get_monotonic_time() - session->answered < LEAVE_TIME;
 }
 
 /* ---- streams ---- */
@@ -244,8 +250,10 @@ static void fill_from_streams(Session *session)
             continue;
         session->queued += frame->len;
         g_queue_push_tail(&session->out, frame);
-        if (stream_is_over(stream))
-            drop_stream(session, turn);
+        if (!stream_is_over(stream))
+            continue;
+        drop_stream(session, turn);
+        session->answered = g_get_monotonic_time();
     }
 }
 
@@ -393,6 +401,8 @@ void session_call_done(Server *server, void *data)
         adopt_stream(session, call);
     if (!call->answered)
         answer(session, call, g_steal_pointer(&call->reply));
+    if (!(call->procedure->flags & PROCEDURE_READ_ONLY))
+        session->answered = g_get_monotonic_time();
     if (call->row->finish && session->fd >= 0)
         call->row->finish(session, call);
     g_ptr_array_remove_fast(session->calls, call);

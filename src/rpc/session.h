@@ -74,6 +74,7 @@ struct Session {
 
     GPtrArray *streams; /* a reference to each */
     guint stream_turn;  /* which of them sends next */
+    gint64 answered;    /* when a change or a stream last ended; 0: never */
 
     GArray *registrations;
     GQueue events; /* Event: those that wait for the access driver */
@@ -95,6 +96,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Session, session_unref)
 
 /* Closes the socket; running calls go on without anyone to answer. Harmless when done before. */
 void session_close(Session *session, const char *why);
+
+/* What it waited for has just ended, and it may still want to hang up in good order: libvirt's
+ * clients die by SIGPIPE when the socket goes before that. */
+bool session_may_take_leave(const Session *session);
 
 /* Queues a whole message, which is taken over. */
 void session_send(Session *session, GByteArray *frame);

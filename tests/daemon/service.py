@@ -464,8 +464,11 @@ def paused_download(scratch):
     begin = stream.recv(MIB)
     ask_to_stop(scratch, daemon)
     assert begin + receive(stream) == BLOCK * 8
+    finished = time.monotonic()
     stream.finish()
     assert daemon.wait() == 0
+    assert time.monotonic() - finished > 0.9, "there was no time to hang up in"
+    connection.close()
     assert "called off" not in daemon.log, daemon.log
 
 
