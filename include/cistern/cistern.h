@@ -472,7 +472,7 @@ typedef struct CisternVolumeEntry {
     char *format; /* "qcow2"; "" for types of pools without volume formats */
     uint64_t capacity, allocation, physical; /* bytes, as last seen */
     char *backing;                           /* path of the backing file, or "" */
-    char *problem;                           /* why it can't be read, or "" */
+    char *problem; /* why it can't be read, or that an upload to it broke off; or "" */
 } CisternVolumeEntry;
 
 /* Part of the volumes of an active pool, in order of names, with all that a table shows, in one

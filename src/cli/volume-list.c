@@ -49,7 +49,7 @@ typedef struct Listing {
     Table *table; /* made when the first page is there */
     JsonStream stream;
     bool details;
-    bool problems;  /* the table says why volumes can't be read */
+    bool problems;  /* the table says what is wrong with volumes */
     guint64 broken; /* volumes that can't be read and are listed without saying so */
 } Listing;
 
@@ -133,7 +133,7 @@ static int end_listing(Listing *listing)
     table_end(listing->table);
     fflush(stdout);
     if (listing->broken > 0)
-        report_note(listing->call, "%" G_GUINT64_FORMAT " of these can't be read%s",
+        report_note(listing->call, "%" G_GUINT64_FORMAT " of these have a problem%s",
                     listing->broken, listing->details ? "" : "; --details says why");
     return STATUS_OK;
 }

@@ -166,6 +166,9 @@ VolumeRecord *engine_peek_volume_by_path(Engine *engine, const char *path, Pool 
 VolumeDef *volume_read(Pool *pool, const char *name, const Request *request, GError **error);
 /* As it was when last seen; for callers that can't wait any longer. */
 VolumeDef *volume_last_known(Pool *pool, const char *name, GError **error);
+/* What is wrong with it: that it can't be read, or else that an upload to it broke off and its
+ * content is not whole since. NULL when all is well. */
+char *volume_problem(Pool *pool, const VolumeDef *volume);
 
 VolumeRecord *volume_create(Pool *pool, const char *xml, guint flags, const Request *request,
                             GError **error);

@@ -72,7 +72,8 @@ struct Pool {
     guint lost_watch; /* the id of the watch that reported its end; 0: none */
     bool measuring;   /* a look at how full its thin pools are goes on, or waits its turn */
 
-    gint has_uploads; /* atomic: there may be files about uploads to it that broke off */
+    gint has_uploads;    /* atomic: there may be files about uploads to it that broke off */
+    GHashTable *uploads; /* those by the volume's name, see uploads.c; NULL: none. Guarded too */
 };
 
 /* ---- pool.c ---- */
@@ -200,9 +201,12 @@ void pool_settle_volume(Pool *pool, const char *name, VolumeState *ret);
 ResumePoint uploads_recall(Pool *pool, const VolumeDef *volume);
 /* An upload goes on; so far it is on stable storage. Counts when this process is killed. */
 void uploads_note(Pool *pool, const char *name, const ResumePoint *point);
-/* It broke off, and has left the volume so. */
-void uploads_remember(Pool *pool, const VolumeDef *left, const ResumePoint *point);
-/* The upload is over, or the volume was changed by other means: none can go on. */
+/* It broke off, and has left the volume so; `left` NULL: it can't go on. Marks the volume. */
+void uploads_remember(Pool *pool, const char *name, const VolumeDef *left,
+                      const ResumePoint *point);
+/* The volume was changed, but its content isn't whole: none can go on, and a mark stays. */
+void uploads_spoil(Pool *pool, const char *name);
+/* The upload is over, or the volume is new or gone: none can go on, and there is no mark. */
 void uploads_forget(Pool *pool, const char *name);
 /* With the pool's lease: it was stopped. */
 void uploads_forget_all(Pool *pool);

@@ -173,6 +173,15 @@ static VolumeRecord *settle_restat(ChangeWindow *window, VolumeRecord *fresh)
     return fresh ? volume_record_ref(fresh) : NULL;
 }
 
+/* One that comes again under its name is another. */
+static void drop_vanished(ChangeWindow *window)
+{
+    g_autoptr(VolumeRecord) listed = settle_restat(window, NULL);
+
+    if (!listed)
+        uploads_forget(window->pool, window->only);
+}
+
 static bool ask(const PoolView *view, const VolumeRecord *known, const char *name, Operation *op,
                 VolumeState *ret, GError **error)
 {
@@ -191,7 +200,7 @@ static VolumeRecord *restat_in(ChangeWindow *window, Operation *op, VolumeState 
 
     if (!ask(&view, known, window->only, op, ret, &failure)) {
         if (error_code(failure) == ERROR_NO_VOLUME && known && view.backend->volume_stat)
-            volume_record_unref(settle_restat(window, NULL));
+            drop_vanished(window);
         g_propagate_error(error, g_steal_pointer(&failure));
         return NULL;
     }

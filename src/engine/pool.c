@@ -27,6 +27,7 @@ void pool_unref(Pool *pool)
     pool_def_unref(pool->parked);
     g_clear_pointer(&pool->inventory, inventory_unref);
     g_clear_pointer(&pool->dirty, g_hash_table_unref);
+    g_clear_pointer(&pool->uploads, g_hash_table_unref);
     g_free(pool->problem);
     g_free(pool->name);
     g_free(pool);

@@ -18,7 +18,7 @@
 #define SUFFIX           ".xml"
 #define LOCK_FILE        "driver.pid" /* libvirt's name for it, so that the two exclude each other */
 #define UPLOAD_SUFFIX    ".upload"
-#define UPLOAD_LIMIT     256 /* bytes */
+#define UPLOAD_LIMIT     8192 /* bytes: some numbers and a volume's name */
 #define AUTOSTART_FOLDER "autostart"
 #define AUTOSTART_MARKER "autostarted"
 #define FLUSH_DELAY      G_TIME_SPAN_SECOND
@@ -603,14 +603,17 @@ static void change_upload(Store *store, const char *file, const char *text)
         log_warning("cannot save '%s/%s': %s", store->paths[STORE_STATE], file, error->message);
 }
 
-void store_change_uploads(Store *store, char *(*change)(const char *text, void *data), void *data)
+void store_change_uploads(Store *store, UploadChange change, void *data)
 {
     int folder = store->folders[STORE_STATE];
     g_autoptr(GPtrArray) files = list_files(folder, UPLOAD_SUFFIX);
+    Uuid pool;
 
     for (guint i = 0; files && i < files->len; i++) {
+        if (!pool_of_upload(files->pdata[i], &pool))
+            continue;
         g_autofree char *text = fd_read_file_at(folder, files->pdata[i], UPLOAD_LIMIT, NULL);
-        g_autofree char *changed = text ? change(text, data) : NULL;
+        g_autofree char *changed = text ? change(&pool, text, data) : NULL;
         if (changed)
             change_upload(store, files->pdata[i], changed);
     }

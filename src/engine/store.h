@@ -68,7 +68,7 @@ bool store_remove(Store *store, StoreKind kind, const char *name, GError **error
 bool store_autostart(Store *store, const char *name);
 bool store_set_autostart(Store *store, const char *name, bool autostart, GError **error);
 
-/* A line about an upload to this volume. */
+/* A text about an upload to this volume. */
 bool store_save_upload(Store *store, const Uuid *pool, const char *volume, const char *text,
                        GError **error);
 /* NULL: there is none. Free with g_free(). */
@@ -78,9 +78,11 @@ void store_forget_upload(Store *store, const Uuid *pool, const char *volume);
 /* Removes those of pools of which `keep` is false. */
 void store_keep_uploads(Store *store, bool (*keep)(const Uuid *pool, void *data), void *data);
 
-/* Replaces the lines for which `change` returns another; it is to be freed with g_free(). A failure
- * is logged only. */
-void store_change_uploads(Store *store, char *(*change)(const char *text, void *data), void *data);
+/* Returns another text, to be freed with g_free(), or NULL. */
+typedef char *(*UploadChange)(const Uuid *pool, const char *text, void *data);
+
+/* Shows all of them, and replaces those for which there is another. A failure is logged only. */
+void store_change_uploads(Store *store, UploadChange change, void *data);
 
 /* Whether pools have yet to be autostarted in this boot: true for one caller per boot, who does it.
  * A marker that can't be written is logged and counts as written. */

@@ -70,15 +70,16 @@ static void note_upload(VolumeStream *stream)
 static void claim_upload(VolumeStream *stream, const VolumeDef *volume)
 {
     const ResumePoint point = uploads_recall(stream->pool, volume);
+    const bool goes_on = point.done > 0 && point.offset + point.done == stream->offset;
 
-    stream->next_note = g_get_monotonic_time() + NOTE_PAUSE;
-    if (point.done > 0 && point.offset + point.done == stream->offset) {
-        stream->begin = point.offset;
+    stream->begin = goes_on ? point.offset : stream->offset;
+}
+
+/* From the first write on the volume is marked, should this process die. */
+static void note_first(VolumeStream *stream)
+{
+    if (!stream->noted)
         note_upload(stream);
-    } else {
-        stream->begin = stream->offset;
-        uploads_forget(stream->pool, stream->name);
-    }
 }
 
 static bool open_leased(VolumeStream *stream, guint64 length, GError **error)
@@ -184,6 +185,7 @@ static bool write_chunk(VolumeStream *stream, const void *data, gsize size, GErr
 
     if (!operation_check(stream->op, error))
         return false;
+    note_first(stream);
     if (!stream->io->ops->write(stream->io, data, size, stream->position, &failure))
         return stream_failed(stream, failure, error);
     advance(stream, size);
@@ -195,7 +197,7 @@ static bool note_if_due(VolumeStream *stream, GError **error)
 {
     GError *failure = NULL;
 
-    if (g_get_monotonic_time() < stream->next_note)
+    if (!stream->noted || g_get_monotonic_time() < stream->next_note)
         return true;
     if (!io_settle(stream->io, &failure))
         return stream_failed(stream, failure, error);
@@ -219,6 +221,7 @@ static bool zero_chunk(VolumeStream *stream, guint64 length, GError **error)
 
     if (!operation_check(stream->op, error))
         return false;
+    note_first(stream);
     if (!stream->io->ops->zero(stream->io, stream->position, length, false, &failure))
         return stream_failed(stream, failure, error);
     advance(stream, length);
@@ -319,12 +322,32 @@ bool volume_stream_read(VolumeStream *stream, void *buffer, gsize size, StreamPi
 /* Files' times are as coarse as the kernel's clock tick. */
 #define CLOCK_TICK (20 * G_TIME_SPAN_MILLISECOND)
 
+/* `left` NULL: nobody knows what of it is there. */
 static void remember(const VolumeStream *stream, const VolumeDef *left)
 {
     const ResumePoint point = {stream->begin, stream->position - stream->begin};
 
-    uploads_remember(stream->pool, left, &point);
+    uploads_remember(stream->pool, stream->name, left, &point);
     g_usleep(CLOCK_TICK); /* so that the next change shows */
+}
+
+static bool is_listed(const VolumeStream *stream)
+{
+    g_autoptr(VolumeRecord) record = pool_peek_volume(stream->pool, stream->name);
+
+    return record != NULL;
+}
+
+/* An upload that has written nothing leaves what is known of an earlier one, unless all of that had
+ * come. */
+static void settle_note(const VolumeStream *stream, bool whole, const VolumeDef *left)
+{
+    if (!stream->noted && !(whole && stream->position > stream->begin))
+        return;
+    if (whole || !is_listed(stream))
+        uploads_forget(stream->pool, stream->name);
+    else
+        remember(stream, left);
 }
 
 bool volume_resume_point(Pool *pool, const char *name, const Request *request, ResumePoint *ret,
@@ -359,10 +382,7 @@ static bool close_upload(VolumeStream *stream, bool whole, GError **error)
 
     g_clear_pointer(&stream->io, io_close); /* some storage shows the data only now */
     pool_settle_volume(pool, stream->name, &left);
-    if (flushed && !whole && left.volume && stream->position > stream->begin)
-        remember(stream, left.volume);
-    else if (stream->noted)
-        uploads_forget(pool, stream->name);
+    settle_note(stream, flushed && whole, flushed ? left.volume : NULL);
     event_push(pool->engine->events, EVENT_REFRESHED, pool->name, &pool->uuid);
     event_deliver(pool->engine->events);
     return flushed;

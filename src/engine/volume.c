@@ -55,12 +55,16 @@ void pool_settle_volume(Pool *pool, const char *name, VolumeState *ret)
     pool_update_space(pool, op);
 }
 
-/* The same after a change that an upload that broke off can't go on behind. */
-static void settle_change(Pool *pool, const char *name)
+/* The same after a change that an upload that broke off can't go on behind. `whole`: there is
+ * nothing left of it either. */
+static void settle_change(Pool *pool, const char *name, bool whole)
 {
     g_auto(VolumeState) state = {0};
 
-    uploads_forget(pool, name);
+    if (whole)
+        uploads_forget(pool, name);
+    else
+        uploads_spoil(pool, name);
     pool_settle_volume(pool, name, &state);
 }
 
@@ -293,7 +297,7 @@ bool volume_wipe(Pool *pool, const char *name, guint algorithm, const Request *r
     if (!volume)
         return false;
     bool wiped = call_volume_wipe(&view, request->op, volume, algorithm, error);
-    settle_change(pool, name); /* a wipe that failed half-way changed it too */
+    settle_change(pool, name, wiped); /* a wipe that failed half-way changed it too */
     return wiped;
 }
 
@@ -361,6 +365,6 @@ bool volume_resize(Pool *pool, const char *name, guint64 capacity, guint flags,
     g_autoptr(Lease) lease = lease_take_one(pool, OP_VOLUME_RESIZE, name, request, error);
     if (!lease || !resize_leased(pool, name, capacity, flags, request->op, error))
         return false;
-    settle_change(pool, name);
+    settle_change(pool, name, false);
     return true;
 }

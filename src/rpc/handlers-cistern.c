@@ -87,19 +87,19 @@ static char *format_word(const PoolDef *def, const VolumeDef *volume)
     return g_strdup(formats ? format_name(formats, volume->target.format) : "");
 }
 
-static void fill_entry(const PoolDef *def, const VolumeDef *volume, RpcVolumeEntry *ret)
+static void fill_entry(const Page *page, const VolumeDef *volume, RpcVolumeEntry *ret)
 {
     *ret = (RpcVolumeEntry){
         .name = g_strdup(volume->name),
         .key = g_strdup(volume->key ? volume->key : ""),
         .path = g_strdup(volume->target.path ? volume->target.path : ""),
         .type = (gint32)volume->type,
-        .format = format_word(def, volume),
+        .format = format_word(page->def, volume),
         .capacity = volume->capacity,
         .allocation = volume->allocation,
         .physical = volume->physical,
         .backing = volume->has_backing ? g_strdup(volume->backing.path) : NULL,
-        .problem = g_strdup(volume->problem),
+        .problem = volume_problem(page->pool, volume),
     };
 }
 
@@ -115,7 +115,7 @@ static bool add_entry(VolumeRecord *record, void *data)
         entries->more = 1;
         return false;
     }
-    fill_entry(page->def, volume, &entries->entries[entries->n_entries++]);
+    fill_entry(page, volume, &entries->entries[entries->n_entries++]);
     return true;
 }
 

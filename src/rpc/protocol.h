@@ -527,7 +527,7 @@ typedef struct RpcVolumeEntry {
     char *format;                           /* "" for pool types without volume formats */
     guint64 capacity, allocation, physical; /* bytes, as last seen */
     char *backing;                          /* path of the backing file, or NULL */
-    char *problem;                          /* why it can't be read, or NULL */
+    char *problem;                          /* what is wrong with it, or NULL */
 } RpcVolumeEntry;
 
 typedef struct RpcVolumeEntries {

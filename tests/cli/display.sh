@@ -81,7 +81,7 @@ for pair in '1 2' '2 3' '3 1' '4 4'; do
 done
 qemu-img create -q -f qcow2 -u -b "$scratch/else$(printf '\e')where" -F raw "$pool/outside" 1M
 run cistern vol-list p
-[[ $err == 'cistern: '[1-9]*" of these can't be read; --details says why" ]]
+[[ $err == 'cistern: '[1-9]*" of these have a problem; --details says why" ]]
 report $? 'a list tells that there are broken volumes'
 works '--details' cistern vol-list p --details
 output 'says why' 'broken.qcow2 .*qcow2 +[a-z]'
