@@ -453,22 +453,37 @@ static bool thin_usage(const PoolDef *pool, Operation *op, ThinPool *thin_pools,
 
 /* ---- sweep ---- */
 
+static void sweep_one(const PoolDef *pool, const LvmGroup *group, const LvmVolume *volume,
+                      Operation *op, GError **error)
+{
+    g_autofree char *names = lvm_group_dependents(group, volume);
+    bool removed = false;
+
+    if (names) {
+        log_warning("pool '%s': the half-made volume '%s' stays, as others would be removed with "
+                    "it: %s",
+                    pool->name, volume->name, names);
+        return;
+    }
+    if (lvm_volume_sweep(group->name, volume->name, op, &removed, error) && removed)
+        log_warning("pool '%s': removed the half-made volume '%s'", pool->name, volume->name);
+}
+
 /* One that is open is being made by somebody else. */
 static bool sweep(const PoolDef *pool, Operation *op, GError **error)
 {
     g_autoptr(LvmGroup) group = lvm_group_read(group_of(pool), op, error);
-    bool ok = true;
+    g_autoptr(GError) failure = NULL;
 
     for (guint i = 0; group && i < group->volumes->len; i++) {
         const LvmVolume *volume = group->volumes->pdata[i];
         if (!volume->draft || volume->hidden || volume->open)
             continue;
-        if (!lvm_volume_remove(group->name, volume->name, op, ok ? error : NULL))
-            ok = false;
-        else
-            log_warning("pool '%s': removed the half-made volume '%s'", pool->name, volume->name);
+        sweep_one(pool, group, volume, op, failure ? NULL : &failure);
     }
-    return group && ok;
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return group && !failure;
 }
 
 static const BackendTool tools[] = {{"lvm", "2.02.158"}, {}};
@@ -509,5 +524,5 @@ const Backend backend_logical = {
     .volume_resize = lvm_volume_resize,
     .volume_wipe = lvm_volume_wipe,
     .volume_delete = lvm_volume_delete,
-    .volume_open = device_volume_open,
+    .volume_open = lvm_volume_open,
 };

@@ -92,13 +92,13 @@ static void add_volume_columns(const FakeVolume *volume, GString *text)
     bool thin = volume->kind == 'V' || volume->kind == 't';
 
     g_string_append_printf(text,
-                           "\"lv_name\":\"%s\", \"lv_uuid\":\"uuid-%s\", "
+                           "\"lv_name\":\"%s\", \"lv_uuid\":\"uuid-%s%s\", "
                            "\"lv_attr\":\"%cwi-%c%c--%c-\", \"lv_size\":\"%" G_GUINT64_FORMAT
                            "\", \"lv_parent\":\"\", \"lv_tags\":\"%s\", \"origin\":\"%s\", "
                            "\"origin_size\":\"\", \"pool_lv\":\"%s\", \"data_percent\":\"%s\", "
                            "\"metadata_percent\":\"%s\"",
-                           volume->name, volume->name, volume->kind, volume->state, volume->open,
-                           volume->health, volume->size, volume->tags,
+                           volume->name, volume->name, volume->again ? "-again" : "", volume->kind,
+                           volume->state, volume->open, volume->health, volume->size, volume->tags,
                            volume->origin ? volume->origin : "", volume->pool ? volume->pool : "",
                            thin ? "25.00" : "", volume->kind == 't' ? "10.94" : "");
 }
@@ -118,8 +118,8 @@ static void add_section(FakeLvm *fake, GString *text, const char *name, AddRow a
     g_string_append_printf(text, "          \"%s\": [\n", name);
     for (guint i = 0; i < fake->volumes->len; i++) {
         const FakeVolume *volume = fake->volumes->pdata[i];
-        g_string_append_printf(text, "              %s{\"lv_uuid\":\"uuid-%s\", ", i ? "," : "",
-                               volume->name);
+        g_string_append_printf(text, "              %s{\"lv_uuid\":\"uuid-%s%s\", ", i ? "," : "",
+                               volume->name, volume->again ? "-again" : "");
         add(volume, text);
         g_string_append(text, "}\n");
     }
@@ -227,14 +227,64 @@ static int lvcreate(FakeLvm *fake, const char *const *argv)
     return 0;
 }
 
+/* Thick snapshots, and thin volumes that read from one outside of their pool. */
+static bool has_dependents(FakeLvm *fake, const FakeVolume *origin)
+{
+    for (guint i = 0; i < fake->volumes->len; i++) {
+        const FakeVolume *volume = fake->volumes->pdata[i];
+        if (g_strcmp0(volume->origin, origin->name) == 0 &&
+            (!volume->pool || g_strcmp0(volume->pool, origin->pool) != 0))
+            return true;
+    }
+    return false;
+}
+
+static bool condition_holds(FakeLvm *fake, const FakeVolume *volume, const char *condition)
+{
+    g_autofree char *uuid =
+        g_strdup_printf("lv_uuid=\"uuid-%s%s\"", volume->name, volume->again ? "-again" : "");
+
+    if (g_str_equal(condition, "lv_layout!={pool}"))
+        return volume->kind != 't';
+    if (g_str_has_prefix(condition, "lv_role!="))
+        return !has_dependents(fake, volume);
+    if (g_str_has_prefix(condition, "lv_tags="))
+        return strstr(volume->tags, "cistern-draft");
+    return g_str_equal(condition, uuid);
+}
+
+static bool is_selected(FakeLvm *fake, const FakeVolume *volume, const char *selection)
+{
+    g_auto(GStrv) conditions = g_strsplit(selection, " && ", -1);
+
+    for (char **condition = conditions; *condition; condition++)
+        if (!condition_holds(fake, volume, *condition))
+            return false;
+    return true;
+}
+
+/* What isn't selected is passed over in silence. */
+static int lvremove(FakeLvm *fake, const char *const *argv, GString *text)
+{
+    FakeVolume *volume = fake_lvm_find(fake, target(argv));
+
+    if (!volume)
+        return 5;
+    if (!is_selected(fake, volume, option(argv, "--select")))
+        return 0;
+    if (!fake->silent)
+        g_string_append_printf(text, "  Logical volume \"%s\" successfully removed.\n",
+                               volume->name);
+    drop(fake, volume);
+    return 0;
+}
+
 static int change(FakeLvm *fake, const char *const *argv)
 {
     FakeVolume *volume = fake_lvm_find(fake, target(argv));
 
     if (!volume)
         return 5;
-    if (g_str_equal(argv[0], "lvremove"))
-        drop(fake, volume);
     if (option(argv, "--deltag"))
         *volume->tags = '\0';
     if (g_str_equal(argv[0], "lvextend") || g_str_equal(argv[0], "lvreduce"))
@@ -261,6 +311,8 @@ static int answer(FakeLvm *fake, const char *const *argv, GString *text, GString
         return one_report(fake, target(argv), text, errors);
     if (g_str_equal(argv[0], "lvcreate"))
         return lvcreate(fake, argv);
+    if (g_str_equal(argv[0], "lvremove"))
+        return lvremove(fake, argv, text);
     if (g_str_has_prefix(argv[0], "lv"))
         return change(fake, argv);
     return change_group(fake, argv);

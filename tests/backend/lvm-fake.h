@@ -14,6 +14,7 @@ typedef struct FakeVolume {
     char *name, *tags, *pool, *origin;
     guint64 size;
     char kind, state, open, health; /* letters of lv_attr */
+    bool again;                     /* made anew under the name: it has another UUID */
 } FakeVolume;
 
 typedef struct FakeLvm {
@@ -25,6 +26,7 @@ typedef struct FakeLvm {
     GPtrArray *volumes; /* FakeVolume */
     GString *log;       /* a line per command, cleared by the test */
     bool exists;        /* the group */
+    bool silent;        /* lvremove doesn't tell what it has removed */
     guint64 missing;
     guint fail;       /* this command from now fails; 0 = none */
     const char *says; /* what a failing one says; NULL = "broken" */

@@ -60,6 +60,7 @@ static void assert_error(GError **error, int code, const char *part)
     "--configreport lv --all --options " VOLUME_COLUMNS                                            \
     " --configreport seg --options lv_uuid,seg_start,seg_le_ranges "                               \
     "--configreport pvseg --options pv_name -- vg0\n"
+#define ALONE "lv_role!={thickorigin} && lv_role!={extthinorigin}"
 #define ONE_REPORT(name)                                                                           \
     "lvs --segments --reportformat json --units b --nosuffix --options " GROUP_COLUMNS             \
     "," VOLUME_COLUMNS ",seg_start,seg_le_ranges -- vg0/" name "\n"
@@ -183,8 +184,9 @@ static void test_resize(FakeLvm *fake, gconstpointer data)
     g_assert_true(backend->volume_resize(fake->pool, fake->op, state.volume, 8 * MIB,
                                          VOLUME_RESIZE_SHRINK, &error));
     g_assert_true(backend->volume_resize(fake->pool, fake->op, state.volume, 16 * MIB, 0, &error));
-    assert_log(fake, "lvextend --yes --size 33554432b -- vg0/a\n"
-                     "lvreduce --yes --force --size 8388608b -- vg0/a\n");
+    /* A loop device tells no UUID, so lvm2 is asked. */
+    assert_log(fake, ONE_REPORT("a") "lvextend --yes --size 33554432b -- vg0/a\n" ONE_REPORT(
+                         "a") "lvreduce --yes --force --size 8388608b -- vg0/a\n" ONE_REPORT("a"));
 }
 
 static void test_delete(FakeLvm *fake, gconstpointer data)
@@ -203,8 +205,105 @@ static void test_delete(FakeLvm *fake, gconstpointer data)
     assert_error(&error, ERROR_BUSY, "lvremove: Logical volume vg0/a in use.");
     g_string_truncate(fake->log, 0);
     g_assert_true(backend->volume_delete(fake->pool, fake->op, state.volume, 0, &error));
-    assert_log(fake, "lvremove --yes --force -- vg0/a\n");
+    assert_log(fake, "lvremove --yes --force --select lv_uuid=\"uuid-a\" && lv_layout!={pool} "
+                     "&& " ALONE " -- vg0/a\n");
     assert_state(fake, "");
+}
+
+static void test_delete_in_silence(FakeLvm *fake, gconstpointer data)
+{
+    g_auto(VolumeState) state = {0};
+    g_autoptr(GError) error = NULL;
+
+    if (!fake->op)
+        return;
+    fake_lvm_add(fake, "a", 16 * MIB, '-');
+    g_assert_true(fake->backend->volume_stat(fake->pool, fake->op, "a", &state, &error));
+    fake->silent = true;
+    fake->backend->volume_delete(fake->pool, fake->op, state.volume, 0, &error);
+    g_assert_no_error(error);
+    assert_state(fake, "");
+}
+
+/* Thick snapshots, active or not, and thin volumes that read from it. */
+static void test_delete_origin(FakeLvm *fake, gconstpointer data)
+{
+    g_auto(VolumeState) state = {0};
+    g_autoptr(GError) error = NULL;
+    const Backend *backend = fake->backend;
+
+    if (!fake->op)
+        return;
+    fake_lvm_add(fake, "a", 16 * MIB, 'o')->state = '-';
+    fake_lvm_add(fake, "snap", 16 * MIB, 's')->origin = g_strdup("a");
+    FakeVolume *child = fake_lvm_add(fake, "child", 16 * MIB, 'V');
+    child->origin = g_strdup("a");
+    child->pool = g_strdup("tp");
+    g_assert_true(backend->volume_stat(fake->pool, fake->op, "a", &state, &error));
+    g_assert_false(backend->volume_delete(fake->pool, fake->op, state.volume, 0, &error));
+    assert_error(&error, ERROR_OPERATION_INVALID, "'a' has snapshots: 'snap', 'child'");
+    assert_state(fake, "a:16:;snap:16:;child:16:;");
+    g_string_truncate(fake->log, 0);
+    g_assert_true(backend->volume_delete(fake->pool, fake->op, state.volume,
+                                         VOLUME_DELETE_WITH_SNAPSHOTS, &error));
+    assert_log(fake, "lvremove --yes --force --select lv_uuid=\"uuid-a\" && lv_layout!={pool} "
+                     "-- vg0/a\n");
+    /* Thin snapshots of thin volumes live on. */
+    fake_lvm_add(fake, "thin", 16 * MIB, 'V')->pool = g_strdup("tp");
+    FakeVolume *copy = fake_lvm_add(fake, "copy", 16 * MIB, 'V');
+    copy->origin = g_strdup("thin");
+    copy->pool = g_strdup("tp");
+    volume_state_clear(&state);
+    g_assert_true(backend->volume_stat(fake->pool, fake->op, "thin", &state, &error));
+    g_assert_true(backend->volume_delete(fake->pool, fake->op, state.volume, 0, &error));
+}
+
+/* The volume was removed, and something else has its name now. */
+static void test_another(FakeLvm *fake, gconstpointer data)
+{
+    g_auto(VolumeState) state = {0};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Io) io = NULL;
+    const Backend *backend = fake->backend;
+
+    if (!fake->op)
+        return;
+    FakeVolume *volume = fake_lvm_add(fake, "a", 16 * MIB, '-');
+    g_assert_true(backend->volume_stat(fake->pool, fake->op, "a", &state, &error));
+    for (guint i = 0; i < 2; i++) {
+        volume->again = i == 0;
+        volume->kind = i == 0 ? '-' : 't';
+        g_assert_false(backend->volume_delete(fake->pool, fake->op, state.volume,
+                                              VOLUME_DELETE_WITH_SNAPSHOTS, &error));
+        assert_error(&error, ERROR_OPERATION_INVALID, "another volume now");
+        g_assert_false(backend->volume_wipe(fake->pool, fake->op, state.volume, WIPE_ZERO, &error));
+        assert_error(&error, ERROR_OPERATION_INVALID, "another volume now");
+        g_assert_false(
+            backend->volume_resize(fake->pool, fake->op, state.volume, 32 * MIB, 0, &error));
+        assert_error(&error, ERROR_OPERATION_INVALID, "another volume now");
+        g_assert_false(
+            backend->volume_open(fake->pool, fake->op, state.volume, VOLUME_WRITE, &io, &error));
+        assert_error(&error, ERROR_OPERATION_INVALID, "another volume now");
+        assert_state(fake, "a:16:;");
+    }
+}
+
+/* Also one whose store is as large as its capacity, which is what creating one makes. */
+static void test_thick_snapshot(FakeLvm *fake, gconstpointer data)
+{
+    g_auto(VolumeState) state = {0};
+    g_autoptr(GError) error = NULL;
+    const Backend *backend = fake->backend;
+
+    if (!fake->op)
+        return;
+    fake_lvm_add(fake, "a", 16 * MIB, 'o');
+    fake_lvm_add(fake, "snap", 16 * MIB, 's')->origin = g_strdup("a");
+    g_assert_true(backend->volume_stat(fake->pool, fake->op, "snap", &state, &error));
+    g_assert_false(backend->volume_resize(fake->pool, fake->op, state.volume, 32 * MIB, 0, &error));
+    assert_error(&error, ERROR_OPERATION_UNSUPPORTED, "is a snapshot");
+    g_assert_false(backend->volume_wipe(fake->pool, fake->op, state.volume, WIPE_ZERO, &error));
+    assert_error(&error, ERROR_NO_SUPPORT, "is sparse");
 }
 
 /* ---- stat and scan ---- */
@@ -266,8 +365,15 @@ static void test_sweep(FakeLvm *fake, gconstpointer data)
         half->open = i ? 'o' : '-';
     }
     g_assert_true(fake->backend->sweep(fake->pool, fake->op, &error));
-    assert_log(fake, REPORT "lvremove --yes --force -- vg0/half\n");
+    assert_log(fake, REPORT "lvremove --yes --force --select lv_tags={cistern-draft} && " ALONE
+                            " -- vg0/half\n");
     assert_state(fake, "a:8:;open:4:cistern-draft;");
+    /* Somebody's snapshot of what was left half made. */
+    fake_lvm_find(fake, "open")->open = '-';
+    fake_lvm_add(fake, "backup", 4 * MIB, 's')->origin = g_strdup("open");
+    g_assert_true(fake->backend->sweep(fake->pool, fake->op, &error));
+    assert_log(fake, REPORT);
+    assert_state(fake, "a:8:;open:4:cistern-draft;backup:4:;");
 }
 
 /* ---- up, down, build, erase ---- */
@@ -492,6 +598,10 @@ int main(int argc, char **argv)
     LVM_TEST("names", test_names);
     LVM_TEST("resize", test_resize);
     LVM_TEST("delete", test_delete);
+    LVM_TEST("delete-in-silence", test_delete_in_silence);
+    LVM_TEST("delete-origin", test_delete_origin);
+    LVM_TEST("another", test_another);
+    LVM_TEST("thick-snapshot", test_thick_snapshot);
     LVM_TEST("stat", test_stat);
     LVM_TEST("scan", test_scan);
     LVM_TEST("sweep", test_sweep);

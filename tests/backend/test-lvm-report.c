@@ -249,6 +249,15 @@ static void test_thin_usage(void)
         g_assert_false(lvm_thin_usage_parse(bad[i], &usage));
 }
 
+static void test_thin_zeroes(void)
+{
+    g_assert_true(lvm_thin_zeroes_parse("253:0 253:1 128 0 0 "));
+    g_assert_true(lvm_thin_zeroes_parse("253:0 253:1 128 0 1 no_discard_passdown "));
+    g_assert_false(lvm_thin_zeroes_parse("253:0 253:1 128 0 1 skip_block_zeroing "));
+    g_assert_false(lvm_thin_zeroes_parse("253:0 253:1 128 0 2 ignore_discard skip_block_zeroing "));
+    g_assert_false(lvm_thin_zeroes_parse(""));
+}
+
 static void check_told(guint64 data_used, guint64 meta_used, const char *data, const char *meta)
 {
     const ThinUsage usage = {data_used, 100000, meta_used, 1024};
@@ -375,6 +384,7 @@ int main(int argc, char **argv)
     g_test_add_func("/lvm/percents", test_percents);
     g_test_add_func("/lvm/names", test_names);
     g_test_add_func("/lvm/thin-usage", test_thin_usage);
+    g_test_add_func("/lvm/thin-zeroes", test_thin_zeroes);
     g_test_add_func("/lvm/thin-usage-told", test_thin_usage_told);
     ROOT_TEST("unused", test_unused);
     ROOT_TEST("mounted", test_mounted);

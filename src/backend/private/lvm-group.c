@@ -375,6 +375,24 @@ const LvmVolume *lvm_group_find(const LvmGroup *group, const char *name)
     return NULL;
 }
 
+static bool depends_on(const LvmVolume *volume, const LvmVolume *origin)
+{
+    return !volume->hidden && g_strcmp0(volume->origin, origin->name) == 0 &&
+           (!volume->thin_pool || g_strcmp0(volume->thin_pool, origin->thin_pool) != 0);
+}
+
+char *lvm_group_dependents(const LvmGroup *group, const LvmVolume *volume)
+{
+    GString *names = g_string_new(NULL);
+
+    for (guint i = 0; i < group->volumes->len; i++) {
+        const LvmVolume *other = group->volumes->pdata[i];
+        if (depends_on(other, volume))
+            g_string_append_printf(names, "%s'%s'", names->len ? ", " : "", other->name);
+    }
+    return g_string_free(names, names->len == 0);
+}
+
 /* ---- as documents have it ---- */
 
 /* Pools of other volumes are no volumes: thin, cache and VDO pools. */

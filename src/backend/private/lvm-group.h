@@ -57,6 +57,10 @@ LvmGroup *lvm_group_from_report(const LvmReport *report, const char *name);
 /* NULL when there is none. `hidden` ones are never found. */
 const LvmVolume *lvm_group_find(const LvmGroup *group, const char *name);
 
+/* Names of those that are lost with it, "'a', 'b'": snapshots, unless they share blocks with it in
+ * a thin pool, and thin volumes that read from it. NULL when there are none. */
+char *lvm_group_dependents(const LvmGroup *group, const LvmVolume *volume);
+
 /* Whether it is shown as a volume: no hidden one, no thin pool, no draft. */
 bool lvm_volume_is_listed(const LvmVolume *volume);
 

@@ -46,6 +46,22 @@ bool lvm_mapper_thin_usage(const char *name, ThinUsage *ret)
     return status && lvm_thin_usage_parse(status, ret);
 }
 
+/* "<metadata> <data> <sectors of a block> <low water mark> <count> <feature>…" */
+bool lvm_thin_zeroes_parse(const char *table)
+{
+    g_auto(GStrv) words = g_strsplit(table, " ", -1);
+
+    return g_strv_length(words) >= 5 &&
+           !g_strv_contains((const char *const *)words, "skip_block_zeroing");
+}
+
+bool lvm_mapper_thin_zeroes(const char *name)
+{
+    g_autofree char *table = mapper_table(name, "thin-pool");
+
+    return table && lvm_thin_zeroes_parse(table);
+}
+
 /* What isn't empty is never told as 0, what isn't full never as 100, as lvm2 does. */
 static int hundredths(guint64 used, guint64 total)
 {
@@ -71,14 +87,12 @@ static char *dashed(const char *uuid)
                            uuid + 14, uuid + 18, uuid + 22, uuid + 26);
 }
 
-char *lvm_mapper_uuid(const char *path)
+static char *read_uuid(const struct stat *st)
 {
-    struct stat st;
-
-    if (stat(path, &st) < 0 || !S_ISBLK(st.st_mode))
+    if (!S_ISBLK(st->st_mode))
         return NULL;
     g_autofree char *file =
-        g_strdup_printf("/sys/dev/block/%u:%u/dm/uuid", major(st.st_rdev), minor(st.st_rdev));
+        g_strdup_printf("/sys/dev/block/%u:%u/dm/uuid", major(st->st_rdev), minor(st->st_rdev));
     g_autofree char *text = NULL;
     if (!g_file_get_contents(file, &text, NULL, NULL))
         return NULL;
@@ -87,4 +101,18 @@ char *lvm_mapper_uuid(const char *path)
         strlen(text) != strlen(UUID_PREFIX) + 2 * UUID_LENGTH)
         return NULL;
     return dashed(text + strlen(UUID_PREFIX) + UUID_LENGTH);
+}
+
+char *lvm_mapper_uuid(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 ? read_uuid(&st) : NULL;
+}
+
+char *lvm_mapper_open_uuid(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 ? read_uuid(&st) : NULL;
 }

@@ -14,6 +14,8 @@
 
 /* The LVM UUID of the volume whose node is at `path`, in lvm2's form; NULL when that's none. */
 char *lvm_mapper_uuid(const char *path);
+/* The same of the device that is open as `fd`. */
+char *lvm_mapper_open_uuid(int fd);
 
 /* Bytes of its pool that a thin volume takes. */
 bool lvm_mapper_thin_allocation(const char *name, guint64 *ret);
@@ -27,5 +29,11 @@ typedef struct ThinUsage {
 bool lvm_mapper_thin_usage(const char *name, ThinUsage *ret);
 /* Reads the kernel's status line of a thin pool; for the call above and its test. */
 bool lvm_thin_usage_parse(const char *status, ThinUsage *ret);
+/* What was never written of the volumes of a thin pool (suffix "-tpool") reads as zeros: not where
+ * somebody has turned its zeroing off. */
+bool lvm_mapper_thin_zeroes(const char *name);
+/* Reads the line of a thin pool's table; for the call above and its test. */
+bool lvm_thin_zeroes_parse(const char *table);
+
 /* Puts it into a thin pool's description, as lvm2 words it. */
 void lvm_thin_usage_tell(const ThinUsage *usage, ThinPool *thin);

@@ -40,6 +40,12 @@ static const struct {
     {"in use", ERROR_BUSY, ""},
     {"is used by another device", ERROR_BUSY, ""},
     {"open logical volume", ERROR_BUSY, ""},
+    {"Snapshot origin volumes", ERROR_OPERATION_INVALID,
+     "it has snapshots: delete them first, then resize it: "},
+    {" is exported", ERROR_OPERATION_INVALID,
+     "the volume group is exported: 'vgimport' makes it usable again: "},
+    {"Multiple VGs found with the same name", ERROR_OPERATION_INVALID,
+     "several volume groups have that name: give all but one another ('vgrename UUID NAME'): "},
 };
 
 static bool failed(const char *program, const CommandResult *result, GError **error)
@@ -56,14 +62,20 @@ static bool failed(const char *program, const CommandResult *result, GError **er
 
 /* lvm2 takes several steps, between which a volume is there by half; nothing but its own next step
  * puts that right. */
+static bool run(Operation *op, const char *const *argv, CommandResult *ret, GError **error)
+{
+    const Command command = {.argv = argv, .outlives_us = true};
+
+    if (!command_run(op, &command, ret, error))
+        return false;
+    return ret->exit_status == 0 || failed(argv[0], ret, error);
+}
+
 bool lvm_run_list(Operation *op, const GPtrArray *argv, GError **error)
 {
-    const Command command = {.argv = (const char *const *)argv->pdata, .outlives_us = true};
     g_auto(CommandResult) result = {0};
 
-    if (!command_run(op, &command, &result, error))
-        return false;
-    return result.exit_status == 0 || failed(command.argv[0], &result, error);
+    return run(op, (const char *const *)argv->pdata, &result, error);
 }
 
 bool lvm_run(Operation *op, GError **error, const char *program, ...)
@@ -77,6 +89,20 @@ bool lvm_run(Operation *op, GError **error, const char *program, ...)
     va_end(arguments);
     g_ptr_array_add(argv, NULL);
     return lvm_run_list(op, argv, error);
+}
+
+bool lvm_run_remove(Operation *op, const char *group, const char *volume, const char *only,
+                    bool *ret_removed, GError **error)
+{
+    g_autofree char *where = g_strconcat(group, "/", volume, NULL);
+    g_autofree char *said = g_strdup_printf("\"%s\" successfully removed", volume);
+    const char *argv[] = {"lvremove", "--yes", "--force", "--select", only, "--", where, NULL};
+    g_auto(CommandResult) result = {0};
+
+    if (!run(op, argv, &result, error))
+        return false;
+    *ret_removed = result.output && strstr(result.output, said);
+    return true;
 }
 
 Operation *lvm_undo_operation(Operation *op)

@@ -12,6 +12,12 @@ bool lvm_run(Operation *op, GError **error, const char *program, ...) G_GNUC_NUL
 /* The same for arguments in an array of strings, ended by NULL. */
 bool lvm_run_list(Operation *op, const GPtrArray *argv, GError **error);
 
+/* Removes a volume, whatever it holds, if lvm2's selection `only` (lvmreport(7)) holds for it; that
+ * is decided under lvm2's lock of the group. Sets *ret_removed to false when nothing is known to
+ * have been removed, which is no error. */
+bool lvm_run_remove(Operation *op, const char *group, const char *volume, const char *only,
+                    bool *ret_removed, GError **error);
+
 /* An operation for taking back what the failed one has begun: with a deadline of its own and the
  * same runner of programs. */
 Operation *lvm_undo_operation(Operation *op);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "lvm-volume.h"
 
+#include "content-wipe.h"
 #include "device-volume.h"
 #include "errors.h"
 #include "log.h"
@@ -36,6 +37,9 @@ static char *size_argument(guint64 bytes)
 
     return g_strdup_printf("%" G_GUINT64_FORMAT "b", sectors * SECTOR_BYTES);
 }
+
+/* lvm2's selection of those that nothing depends on: lvremove --force would take that along. */
+#define ALONE "lv_role!={thickorigin} && lv_role!={extthinorigin}"
 
 static bool not_found(const char *name, GError **error)
 {
@@ -101,6 +105,51 @@ bool lvm_volume_restat(const PoolDef *pool, Operation *op, const VolumeDef *know
         return lvm_volume_stat(pool, op, known->name, ret, error);
     ret->volume = g_steal_pointer(&volume);
     return true;
+}
+
+/* ---- whether it is still that volume ---- */
+
+static bool is_another(const VolumeDef *volume, GError **error)
+{
+    return error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
+                     "volume '%s' is another volume now: refresh the pool", volume->name);
+}
+
+/* Asks lvm2, for one that has no node. */
+static bool check_reported(const PoolDef *pool, Operation *op, const VolumeDef *volume,
+                           GError **error)
+{
+    g_autoptr(LvmGroup) group = lvm_group_read_volume(group_of(pool), volume->name, op, error);
+    const LvmVolume *found = group ? lvm_group_find(group, volume->name) : NULL;
+
+    if (!group)
+        return false;
+    if (!found)
+        return not_found(volume->name, error);
+    return (lvm_volume_is_listed(found) && g_strcmp0(found->uuid, volume->key) == 0) ||
+           is_another(volume, error);
+}
+
+/* Names are given again; `uuid` is that of the device, NULL when there is none. */
+static bool check_same(const PoolDef *pool, Operation *op, const VolumeDef *volume,
+                       const char *uuid, GError **error)
+{
+    if (!lvm_check_volume_name(volume->name, error))
+        return false;
+    if (!uuid)
+        return check_reported(pool, op, volume, error);
+    return g_strcmp0(uuid, volume->key) == 0 || is_another(volume, error);
+}
+
+/* The kernel has a layer of its own below an active volume that others depend on. */
+static bool check_no_snapshots(const PoolDef *pool, const VolumeDef *volume, const char *why,
+                               GError **error)
+{
+    g_autofree char *mapped = lvm_mapper_name(group_of(pool), volume->name, "-real");
+
+    return !mapper_exists(mapped) ||
+           error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
+                     "volume '%s' has snapshots, %s: delete them first", volume->name, why);
 }
 
 /* ---- what is to be made ---- */
@@ -367,10 +416,18 @@ static bool make_ready(const Making *making, const char *path, GError **error)
            device_volume_apply_permissions(path, &spec->target.permissions, error);
 }
 
+/* Holes of a source can be left out. */
+static bool reads_zero(const Making *making)
+{
+    if (!making->thin_pool)
+        return false;
+    g_autofree char *mapped = lvm_mapper_name(group_of(making->pool), making->thin_pool, "-tpool");
+    return lvm_mapper_thin_zeroes(mapped);
+}
+
 static bool fill(const Making *making, const char *path, const VolumeSource *source, GError **error)
 {
-    return !source ||
-           device_volume_fill(path, making->thin_pool != NULL, source, making->op, error);
+    return !source || device_volume_fill(path, reads_zero(making), source, making->op, error);
 }
 
 /* Everything that follows lvcreate. */
@@ -388,10 +445,14 @@ static void undo(const Making *making)
 {
     g_autoptr(Operation) op = lvm_undo_operation(making->op);
     g_autoptr(GError) error = NULL;
+    bool removed = false;
 
-    if (!lvm_volume_remove(group_of(making->pool), making->spec->name, op, &error))
+    if (!lvm_run_remove(op, group_of(making->pool), making->spec->name, ALONE, &removed, &error))
         log_warning("pool '%s': the half-made volume '%s' stays: %s", making->pool->name,
                     making->spec->name, error->message);
+    else if (!removed)
+        log_warning("pool '%s': the half-made volume '%s' stays if it has snapshots",
+                    making->pool->name, making->spec->name);
 }
 
 /* An active volume of that name is there. */
@@ -472,7 +533,8 @@ static bool snapshot(Making *making, const VolumeSource *source, VolumeState *re
 static bool check_thin_room(const Making *making, const VolumeSource *source, GError **error)
 {
     g_autofree char *mapped = lvm_mapper_name(group_of(making->pool), making->thin_pool, "-tpool");
-    guint64 needed = MIN(source->volume->allocation, source->volume->capacity);
+    guint64 needed = reads_zero(making) ? MIN(source->volume->allocation, source->volume->capacity)
+                                        : making->spec->capacity;
     ThinUsage usage;
     const ThinPool *known = pool_def_thin_pool(making->pool);
 
@@ -544,9 +606,11 @@ bool lvm_volume_clone(const PoolDef *pool, Operation *op, const VolumeDef *spec,
 
 /* ---- resize ---- */
 
+/* Those of nothing (lvcreate --virtualsize) have no backing store, but a store of another size. */
 static bool is_thick_snapshot(const VolumeDef *volume)
 {
-    return !volume->target.thin_pool && volume->allocation != volume->capacity;
+    return !volume->target.thin_pool &&
+           (volume->has_backing || volume->allocation != volume->capacity);
 }
 
 /* What a guest or the host has open would lose its end. */
@@ -570,8 +634,8 @@ static bool shrink(const PoolDef *pool, Operation *op, const VolumeDef *volume, 
            lvm_run(op, error, "lvreduce", "--yes", "--force", "--size", size, "--", where, NULL);
 }
 
-bool lvm_volume_resize(const PoolDef *pool, Operation *op, const VolumeDef *volume,
-                       guint64 capacity, guint flags, GError **error)
+static bool check_resizable(const PoolDef *pool, const VolumeDef *volume, guint flags,
+                            GError **error)
 {
     if (is_thick_snapshot(volume))
         return error_set(error, ERROR_OPERATION_UNSUPPORTED, ORIGIN_STORAGE,
@@ -581,11 +645,37 @@ bool lvm_volume_resize(const PoolDef *pool, Operation *op, const VolumeDef *volu
         return error_set(error, ERROR_OPERATION_UNSUPPORTED, ORIGIN_STORAGE,
                          "logical volume '%s' is thin: its space is allocated when it is written",
                          volume->target.path);
+    return check_no_snapshots(pool, volume, "whose origin can't be resized", error);
+}
+
+bool lvm_volume_resize(const PoolDef *pool, Operation *op, const VolumeDef *volume,
+                       guint64 capacity, guint flags, GError **error)
+{
+    g_autofree char *uuid = lvm_mapper_uuid(volume->target.path);
+
+    if (!check_resizable(pool, volume, flags, error) || !check_same(pool, op, volume, uuid, error))
+        return false;
     if (capacity == volume->capacity)
         return true;
     if (capacity < volume->capacity)
         return shrink(pool, op, volume, capacity, error);
     return extend(pool, volume->name, capacity, op, error);
+}
+
+/* ---- content ---- */
+
+bool lvm_volume_open(const PoolDef *pool, Operation *op, const VolumeDef *volume,
+                     VolumeAccess access, Io **ret, GError **error)
+{
+    g_autoptr(Io) io = NULL;
+
+    if (!device_volume_open(pool, op, volume, access, &io, error))
+        return false;
+    g_autofree char *uuid = lvm_mapper_open_uuid(io->fd);
+    if (!check_same(pool, op, volume, uuid, error))
+        return false;
+    *ret = g_steal_pointer(&io);
+    return true;
 }
 
 /* ---- wipe ---- */
@@ -614,13 +704,11 @@ static bool zero_data(Io *io, guint64 size, Operation *op, GError **error)
 }
 
 /* Then the blocks go back to the thin pool; where it doesn't take them, zeros are good enough. */
-static bool wipe_thin(const PoolDef *pool, Operation *op, const VolumeDef *volume, GError **error)
+static bool wipe_thin(Io *io, const VolumeDef *volume, Operation *op, GError **error)
 {
-    g_autoptr(Io) io = NULL;
     guint64 size;
 
-    if (!device_volume_open(pool, op, volume, VOLUME_WRITE, &io, error) ||
-        !io->ops->size(io, &size, error) || !zero_data(io, size, op, error))
+    if (!io->ops->size(io, &size, error) || !zero_data(io, size, op, error))
         return false;
     guint64 range[2] = {0, size};
     if (ioctl(io->fd, BLKDISCARD, range) < 0)
@@ -631,43 +719,60 @@ static bool wipe_thin(const PoolDef *pool, Operation *op, const VolumeDef *volum
 bool lvm_volume_wipe(const PoolDef *pool, Operation *op, const VolumeDef *volume,
                      WipeAlgorithm algorithm, GError **error)
 {
+    g_autoptr(Io) io = NULL;
+
     if (is_thick_snapshot(volume))
         return error_set(error, ERROR_NO_SUPPORT, ORIGIN_STORAGE,
                          "logical volume '%s' is sparse, volume wipe not supported",
                          volume->target.path);
+    if (!check_no_snapshots(pool, volume, "whose stores would run full", error) ||
+        !lvm_volume_open(pool, op, volume, VOLUME_WRITE, &io, error))
+        return false;
     if (volume->target.thin_pool && algorithm == WIPE_ZERO)
-        return wipe_thin(pool, op, volume, error);
-    return device_volume_wipe(pool, op, volume, algorithm, error);
+        return wipe_thin(io, volume, op, error);
+    return content_wipe(io->fd, volume->target.path, algorithm, op, error);
 }
 
 /* ---- delete ---- */
 
-bool lvm_volume_remove(const char *group, const char *name, Operation *op, GError **error)
+bool lvm_volume_sweep(const char *group, const char *name, Operation *op, bool *ret_removed,
+                      GError **error)
 {
-    g_autofree char *where = g_strconcat(group, "/", name, NULL);
-
-    return lvm_run(op, error, "lvremove", "--yes", "--force", "--", where, NULL);
+    return lvm_run_remove(op, group, name, "lv_tags={" LVM_DRAFT_TAG "} && " ALONE, ret_removed,
+                          error);
 }
 
-/* lvremove would take a thick volume's snapshots with it. */
-static bool check_no_snapshots(const PoolDef *pool, const VolumeDef *volume, GError **error)
+/* Why lvremove left it alone. */
+static bool not_removed(const PoolDef *pool, Operation *op, const VolumeDef *volume, GError **error)
 {
-    g_autofree char *mapped = lvm_mapper_name(group_of(pool), volume->name, "-real");
+    g_autoptr(LvmGroup) group = lvm_group_read(group_of(pool), op, error);
+    const LvmVolume *found = group ? lvm_group_find(group, volume->name) : NULL;
 
-    if (!mapper_exists(mapped))
+    if (!group)
+        return false;
+    if (!found) /* it had no need to say so */
         return true;
+    if (!lvm_volume_is_listed(found) || g_strcmp0(found->uuid, volume->key) != 0)
+        return is_another(volume, error);
+    g_autofree char *names = lvm_group_dependents(group, found);
     return error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
-                     "volume '%s' has snapshots, which would be removed with it: delete them "
+                     "volume '%s' has snapshots%s%s, which would be removed with it: delete them "
                      "first, or ask for that (virsh vol-delete --delete-snapshots)",
-                     volume->name);
+                     volume->name, names ? ": " : "", names ? names : "");
 }
 
+/* lvm2 looks again, under its lock, whether it is what the list says it is. */
 bool lvm_volume_delete(const PoolDef *pool, Operation *op, const VolumeDef *volume, guint flags,
                        GError **error)
 {
+    bool removed = false, along = flags & VOLUME_DELETE_WITH_SNAPSHOTS;
+
     if (!lvm_check_volume_name(volume->name, error))
         return false;
-    if (!(flags & VOLUME_DELETE_WITH_SNAPSHOTS) && !check_no_snapshots(pool, volume, error))
-        return false;
-    return lvm_volume_remove(group_of(pool), volume->name, op, error);
+    if (!volume->key || !lvm_name_is_valid(volume->key))
+        return is_another(volume, error);
+    g_autofree char *only = g_strdup_printf("lv_uuid=\"%s\" && lv_layout!={pool}%s", volume->key,
+                                            along ? "" : " && " ALONE);
+    return lvm_run_remove(op, group_of(pool), volume->name, only, &removed, error) &&
+           (removed || not_removed(pool, op, volume, error));
 }

@@ -33,5 +33,11 @@ bool lvm_volume_wipe(const PoolDef *pool, Operation *op, const VolumeDef *volume
 bool lvm_volume_delete(const PoolDef *pool, Operation *op, const VolumeDef *volume, guint flags,
                        GError **error);
 
-/* Removes a volume by name, whatever it holds. */
-bool lvm_volume_remove(const char *group, const char *name, Operation *op, GError **error);
+/* Of the volume that is still the one described, not of what has its name now. */
+bool lvm_volume_open(const PoolDef *pool, Operation *op, const VolumeDef *volume,
+                     VolumeAccess access, Io **ret, GError **error);
+
+/* Removes a half-made volume that its maker left, while it carries LVM_DRAFT_TAG and nothing
+ * depends on it. Sets *ret_removed to false when nothing is known to have been removed. */
+bool lvm_volume_sweep(const char *group, const char *name, Operation *op, bool *ret_removed,
+                      GError **error);

@@ -72,10 +72,15 @@ char *mapper_status(const char *name, const char *type)
     return read_line(name, type, 0);
 }
 
+char *mapper_table(const char *name, const char *type)
+{
+    return read_line(name, type, DM_STATUS_TABLE_FLAG);
+}
+
 /* "<major>:<minor> <first sector>". */
 bool mapper_linear_start(const char *name, dev_t disk, guint64 *ret)
 {
-    g_autofree char *table = read_line(name, "linear", DM_STATUS_TABLE_FLAG);
+    g_autofree char *table = mapper_table(name, "linear");
     guint number[2];
 
     if (!table || sscanf(table, "%u:%u %" G_GUINT64_FORMAT, &number[0], &number[1], ret) != 3 ||

@@ -22,5 +22,8 @@ bool mapper_open_count(const char *name, guint *ret);
 /* The status line of a device of one target of this type; freed by the caller. */
 char *mapper_status(const char *name, const char *type);
 
+/* The same of the line of its table. */
+char *mapper_table(const char *name, const char *type);
+
 /* Where on the disk a device of one linear piece begins, in bytes; false when it isn't on it. */
 bool mapper_linear_start(const char *name, dev_t disk, guint64 *ret);
