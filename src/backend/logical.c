@@ -41,16 +41,6 @@ static bool check(const PoolDef *pool, GError **error)
 
 /* ---- discovery ---- */
 
-static PoolSource *find_source(GPtrArray *sources, const char *group)
-{
-    for (guint i = 0; i < sources->len; i++) {
-        PoolSource *source = sources->pdata[i];
-        if (g_strcmp0(source->name, group) == 0)
-            return source;
-    }
-    return NULL;
-}
-
 static PoolSource *add_source(GPtrArray *sources, const char *group)
 {
     PoolSource *source = g_new0(PoolSource, 1);
@@ -69,7 +59,9 @@ static void add_device(PoolSource *source, const char *path)
 
 static bool discover(const PoolSource *hint, Operation *op, GPtrArray *ret_sources, GError **error)
 {
-    const char *argv[] = {"pvs", "--reportformat", "json", "--options", "pv_name,vg_name", NULL};
+    const char *argv[] = {"pvs", LVM_REPORT_OPTIONS, "--options", "pv_name,vg_name,vg_uuid", NULL};
+    /* By UUID: two groups may have one name. */
+    g_autoptr(GHashTable) known = g_hash_table_new(g_str_hash, g_str_equal);
     g_autofree char *messages = NULL;
     int status = 0;
     g_autoptr(LvmReport) report = lvm_report_run(op, argv, &status, &messages, error);
@@ -82,8 +74,13 @@ static bool discover(const PoolSource *hint, Operation *op, GPtrArray *ret_sourc
         const char *group = lvm_row_text(rows->pdata[i], "vg_name");
         if (*path != '/' || !lvm_name_is_valid(group))
             continue;
-        PoolSource *source = find_source(ret_sources, group);
-        add_device(source ? source : add_source(ret_sources, group), path);
+        const char *uuid = lvm_row_text(rows->pdata[i], "vg_uuid");
+        PoolSource *source = g_hash_table_lookup(known, uuid);
+        if (!source) {
+            source = add_source(ret_sources, group);
+            g_hash_table_insert(known, (char *)uuid, source);
+        }
+        add_device(source, path);
     }
     return true;
 }
@@ -131,7 +128,9 @@ static LvmGroup *read_group(const PoolDef *pool, Operation *op, GError **error)
 {
     g_autoptr(LvmGroup) group = lvm_group_read(group_of(pool), op, error);
 
-    return group && check_devices(pool, group, error) ? g_steal_pointer(&group) : NULL;
+    return group && check_devices(pool, group, error) && lvm_group_check_imported(group, error)
+               ? g_steal_pointer(&group)
+               : NULL;
 }
 
 /* ---- up and down ---- */
@@ -141,7 +140,8 @@ static bool is_up(const PoolDef *pool, Operation *op, bool *ret_up, GError **err
     g_autoptr(GError) failure = NULL;
     g_autoptr(LvmGroup) group = read_group(pool, op, &failure);
 
-    if (!group && error_code(failure) != ERROR_CONFIG_UNSUPPORTED) {
+    if (!group && error_code(failure) != ERROR_CONFIG_UNSUPPORTED &&
+        error_code(failure) != ERROR_OPERATION_INVALID) {
         g_propagate_error(error, g_steal_pointer(&failure));
         return false;
     }
@@ -159,6 +159,19 @@ static bool needs_activation(const LvmGroup *group)
     return false;
 }
 
+/* Volumes that name no thin pool will need it. */
+static void warn_of_choice(const PoolDef *pool, const LvmGroup *group)
+{
+    for (guint i = 0; i < pool->n_thin_pools; i++) {
+        const ThinPool *thin = &pool->thin_pools[i];
+        const LvmVolume *found = lvm_group_find(group, thin->name);
+        if (thin->chosen == TRI_YES && (!found || found->kind != 't'))
+            log_warning("pool '%s': volume group '%s' has no thin pool '%s', which the pool's "
+                        "document chooses",
+                        pool->name, group->name, thin->name);
+    }
+}
+
 /* With a device missing, what lies on it can't be activated and the rest is. */
 static bool start(const PoolDef *pool, Operation *op, GError **error)
 {
@@ -167,6 +180,7 @@ static bool start(const PoolDef *pool, Operation *op, GError **error)
 
     if (!group)
         return false;
+    warn_of_choice(pool, group);
     if (!needs_activation(group) ||
         lvm_run(op, &failure, "vgchange", "-aly", "--", group->name, NULL))
         return true;
@@ -250,6 +264,8 @@ static bool check_no_group(const PoolDef *pool, Operation *op, GError **error)
     g_autoptr(GError) failure = NULL;
     g_autoptr(LvmGroup) group = lvm_group_read(group_of(pool), op, &failure);
 
+    if (group && !lvm_group_check_imported(group, error))
+        return false;
     if (group)
         return error_set(error, ERROR_OPERATION_FAILED, ORIGIN_STORAGE,
                          "volume group '%s' exists already: delete that pool first, or start it "

@@ -22,15 +22,32 @@ static VolumeDef *known_volume(Pool *pool, const PoolView *view, const char *nam
     return record ? g_steal_pointer(&state.volume) : NULL;
 }
 
+/* By what its storage tells volumes apart: a name may be given again. `known` NULL: it was not
+ * listed. */
+static bool check_same(const PoolView *view, const VolumeRecord *known, const VolumeRecord *record,
+                       GError **error)
+{
+    const char *target_path = view->def->target_path;
+    g_autofree char *before = known ? volume_record_key(known, target_path) : NULL;
+    g_autofree char *now = volume_record_key(record, target_path);
+
+    return !known || g_str_equal(before, now) ||
+           error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
+                     "volume '%s' is another volume now, made since it was listed: look at it "
+                     "before you use it",
+                     volume_record_name(record));
+}
+
 VolumeDef *pool_present_volume(Pool *pool, const PoolView *view, const char *name, Operation *op,
                                GError **error)
 {
+    g_autoptr(VolumeRecord) known = pool_peek_volume(pool, name);
     g_auto(VolumeState) state = {0};
 
     if (!view->backend->volume_stat)
         return known_volume(pool, view, name, op, error);
     g_autoptr(VolumeRecord) record = pool_ask_storage(pool, name, op, &state, error);
-    return record ? g_steal_pointer(&state.volume) : NULL;
+    return record && check_same(view, known, record, error) ? g_steal_pointer(&state.volume) : NULL;
 }
 
 /* What can't be read can't be copied or resized either: taken for what it isn't, it would be

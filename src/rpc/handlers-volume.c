@@ -153,6 +153,20 @@ static bool on_get_xml(Turn *turn, const void *data, void *result, GError **erro
 
 /* ---- changing ---- */
 
+/* The volume that a handle was given for may be gone, and another have its name. */
+static bool check_handle(Pool *pool, const RpcVolume *handle, GError **error)
+{
+    g_autoptr(VolumeRecord) record = pool_peek_volume(pool, handle->name);
+
+    if (!record || !*handle->key)
+        return true;
+    g_autoptr(PoolDef) def = pool_definition(pool);
+    g_autofree char *key = volume_record_key(record, def->target_path);
+    return g_str_equal(key, handle->key) ||
+           error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
+                     "volume '%s' is another volume now: look it up again", handle->name);
+}
+
 static bool on_create_xml(Turn *turn, const void *data, void *result, GError **error)
 {
     const RpcVolumeCreate *args = data;
@@ -171,10 +185,11 @@ static bool on_create_xml_from(Turn *turn, const void *data, void *result, GErro
         pool ? engine_find_pool_by_name(turn_engine(turn), args->source.pool, error) : NULL;
     Request request = turn_request(turn);
 
-    return source && give_volume(pool,
-                                 volume_create_from(pool, args->xml, source, args->source.name,
-                                                    args->flags, &request, error),
-                                 result);
+    return source && check_handle(source, &args->source, error) &&
+           give_volume(pool,
+                       volume_create_from(pool, args->xml, source, args->source.name, args->flags,
+                                          &request, error),
+                       result);
 }
 
 static bool on_delete(Turn *turn, const void *data, void *result, GError **error)
@@ -183,7 +198,8 @@ static bool on_delete(Turn *turn, const void *data, void *result, GError **error
     g_autoptr(Pool) pool = turn_find_volume_pool(turn, &args->volume, error);
     Request request = turn_request(turn);
 
-    return pool && volume_delete(pool, args->volume.name, args->flags, &request, error);
+    return pool && check_handle(pool, &args->volume, error) &&
+           volume_delete(pool, args->volume.name, args->flags, &request, error);
 }
 
 static bool check_capacity(const RpcVolumeResize *args, GError **error)
@@ -201,7 +217,7 @@ static bool on_resize(Turn *turn, const void *data, void *result, GError **error
         return false;
     g_autoptr(Pool) pool = turn_find_volume_pool(turn, &args->volume, error);
     Request request = turn_request(turn);
-    return pool &&
+    return pool && check_handle(pool, &args->volume, error) &&
            volume_resize(pool, args->volume.name, args->capacity, args->flags, &request, error);
 }
 
@@ -211,7 +227,8 @@ static bool wipe(Turn *turn, const RpcVolume *handle, guint algorithm, guint fla
         return false;
     g_autoptr(Pool) pool = turn_find_volume_pool(turn, handle, error);
     Request request = turn_request(turn);
-    return pool && volume_wipe(pool, handle->name, algorithm, &request, error);
+    return pool && check_handle(pool, handle, error) &&
+           volume_wipe(pool, handle->name, algorithm, &request, error);
 }
 
 static bool on_wipe(Turn *turn, const void *data, void *result, GError **error)
@@ -236,9 +253,10 @@ static bool open_stream(Turn *turn, const RpcVolumeStream *args, VolumeAccess ac
     g_autoptr(Pool) pool = turn_find_volume_pool(turn, &args->volume, error);
     const StreamRange range = {args->offset, args->length};
     Request request = turn_request(turn);
-    VolumeStream *volume = pool ? volume_stream_open(pool, args->volume.name, access, &range,
-                                                     args->flags, &request, error)
-                                : NULL;
+    bool right = pool && check_handle(pool, &args->volume, error);
+    VolumeStream *volume = right ? volume_stream_open(pool, args->volume.name, access, &range,
+                                                      args->flags, &request, error)
+                                 : NULL;
 
     if (!volume)
         return false;

@@ -71,6 +71,13 @@ char *fake_lvm_state(FakeLvm *fake)
 
 /* ---- reports ---- */
 
+static const char *layout_of(const FakeVolume *volume)
+{
+    if (volume->kind == 't')
+        return "thin,pool";
+    return volume->kind == 'V' ? "thin,sparse" : "linear";
+}
+
 static void add_group_columns(const FakeLvm *fake, GString *text)
 {
     guint64 used = 0;
@@ -83,8 +90,9 @@ static void add_group_columns(const FakeLvm *fake, GString *text)
                            "\"vg_name\":\"vg0\", \"vg_size\":\"%" G_GUINT64_FORMAT
                            "\", \"vg_free\":\"%" G_GUINT64_FORMAT
                            "\", \"vg_extent_size\":\"4194304\", \"vg_missing_pv_count\":\"%" //
-                           G_GUINT64_FORMAT "\"",
-                           GROUP_SIZE, GROUP_SIZE - used, fake->missing);
+                           G_GUINT64_FORMAT "\", \"vg_exported\":\"%s\"",
+                           GROUP_SIZE, GROUP_SIZE - used, fake->missing,
+                           fake->exported ? "exported" : "");
 }
 
 static void add_volume_columns(const FakeVolume *volume, GString *text)
@@ -96,11 +104,12 @@ static void add_volume_columns(const FakeVolume *volume, GString *text)
                            "\"lv_attr\":\"%cwi-%c%c--%c-\", \"lv_size\":\"%" G_GUINT64_FORMAT
                            "\", \"lv_parent\":\"\", \"lv_tags\":\"%s\", \"origin\":\"%s\", "
                            "\"origin_size\":\"\", \"pool_lv\":\"%s\", \"data_percent\":\"%s\", "
-                           "\"metadata_percent\":\"%s\"",
+                           "\"metadata_percent\":\"%s\", \"lv_layout\":\"%s\"",
                            volume->name, volume->name, volume->again ? "-again" : "", volume->kind,
                            volume->state, volume->open, volume->health, volume->size, volume->tags,
                            volume->origin ? volume->origin : "", volume->pool ? volume->pool : "",
-                           thin ? "25.00" : "", volume->kind == 't' ? "10.94" : "");
+                           thin ? "25.00" : "", volume->kind == 't' ? "10.94" : "",
+                           layout_of(volume));
 }
 
 static void add_segment_columns(const FakeVolume *volume, GString *text)
@@ -215,7 +224,7 @@ static int lvcreate(FakeLvm *fake, const char *const *argv)
     FakeVolume *origin = fake_lvm_find(fake, target(argv)), *volume;
     guint64 size = size_option(argv, thin_pool ? "--virtualsize" : "--size");
 
-    if (fake_lvm_find(fake, name))
+    if (fake_lvm_find(fake, name) || (thin_pool && !fake_lvm_find(fake, thin_pool)))
         return 5;
     if (origin && origin->pool)
         size = origin->size;

@@ -26,7 +26,8 @@ typedef struct FakeLvm {
     GPtrArray *volumes; /* FakeVolume */
     GString *log;       /* a line per command, cleared by the test */
     bool exists;        /* the group */
-    bool silent;        /* lvremove doesn't tell what it has removed */
+    bool exported;
+    bool silent; /* lvremove doesn't tell what it has removed */
     guint64 missing;
     guint fail;       /* this command from now fails; 0 = none */
     const char *says; /* what a failing one says; NULL = "broken" */

@@ -50,20 +50,25 @@ static void assert_error(GError **error, int code, const char *part)
 
 /* ---- command lines ---- */
 
-#define GROUP_COLUMNS "vg_name,vg_size,vg_free,vg_extent_size,vg_missing_pv_count"
+#define GROUP_COLUMNS "vg_name,vg_size,vg_free,vg_extent_size,vg_missing_pv_count,vg_exported"
 #define VOLUME_COLUMNS                                                                             \
     "lv_name,lv_uuid,lv_attr,lv_size,lv_parent,lv_tags,origin,origin_size,pool_lv,"                \
-    "data_percent,metadata_percent"
+    "data_percent,metadata_percent,lv_layout"
+#define FORM                                                                                       \
+    "--config report { mark_hidden_devices=1 binary_values_as_numeric=0 "                          \
+    "list_item_separator=\",\" compact_output=0 compact_output_cols=\"\" prefixes=0 quoted=1 "     \
+    "columns_as_rows=0 headings=1 aligned=1 buffered=1 } log { report_command_log=0 } "            \
+    "--reportformat json"
 #define REPORT                                                                                     \
-    "lvm fullreport --reportformat json --units b --nosuffix --configreport vg "                   \
+    "lvm fullreport " FORM " --units b --nosuffix --configreport vg "                              \
     "--options " GROUP_COLUMNS " --configreport pv --options pv_name,pv_missing "                  \
     "--configreport lv --all --options " VOLUME_COLUMNS                                            \
     " --configreport seg --options lv_uuid,seg_start,seg_le_ranges "                               \
     "--configreport pvseg --options pv_name -- vg0\n"
 #define ALONE "lv_role!={thickorigin} && lv_role!={extthinorigin}"
 #define ONE_REPORT(name)                                                                           \
-    "lvs --segments --reportformat json --units b --nosuffix --options " GROUP_COLUMNS             \
-    "," VOLUME_COLUMNS ",seg_start,seg_le_ranges -- vg0/" name "\n"
+    "lvs --segments " FORM " --units b --nosuffix --options " GROUP_COLUMNS "," VOLUME_COLUMNS     \
+    ",seg_start,seg_le_ranges -- vg0/" name "\n"
 
 static void test_create_linear(FakeLvm *fake, gconstpointer data)
 {
@@ -129,6 +134,23 @@ static void test_choice(FakeLvm *fake, gconstpointer data)
     spec->target.thin_pool = g_strdup("--help");
     g_assert_false(create(fake, spec, &made, &error));
     assert_error(&error, ERROR_INVALID_ARGUMENT, "'--help'");
+}
+
+static void test_absent_thin_pool(FakeLvm *fake, gconstpointer data)
+{
+    g_autoptr(VolumeDef) spec = spec_new("a", 64 * MIB, 0);
+    const ThinPool chosen[] = {{.name = (char *)"nosuch", .chosen = TRI_YES}};
+    g_auto(VolumeState) made = {0};
+    g_autoptr(GError) error = NULL;
+
+    if (!fake->op)
+        return;
+    fake_lvm_add(fake, "tp", 32 * MIB, 't');
+    pool_def_set_thin_pools(fake->pool, chosen, 1);
+    fake->pool->thin_pools[0].chosen = TRI_YES;
+    g_assert_false(create(fake, spec, &made, &error));
+    assert_error(&error, ERROR_OPERATION_UNSUPPORTED,
+                 "'nosuch', which the pool's document chooses; it has 'tp'");
 }
 
 static void test_snapshot(FakeLvm *fake, gconstpointer data)
@@ -402,6 +424,24 @@ static void test_life(FakeLvm *fake, gconstpointer data)
     assert_error(&error, ERROR_CONFIG_UNSUPPORTED, "cannot find logical volume group name 'vg0'");
 }
 
+static void test_exported(FakeLvm *fake, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    bool up = true;
+
+    if (!fake->op)
+        return;
+    fake->exported = true;
+    g_assert_true(fake->backend->is_up(fake->pool, fake->op, &up, &error));
+    g_assert_false(up);
+    g_assert_false(fake->backend->start(fake->pool, fake->op, &error));
+    assert_error(&error, ERROR_OPERATION_INVALID, "'vgimport vg0'");
+    g_assert_false(fake->backend->build(fake->pool, fake->op, BUILD_OVERWRITE, &error));
+    assert_error(&error, ERROR_OPERATION_INVALID, "'vgimport vg0'");
+    g_assert_false(fake->backend->erase(fake->pool, fake->op, 0, &error));
+    assert_error(&error, ERROR_OPERATION_INVALID, "'vgimport vg0'");
+}
+
 static void test_missing_device(FakeLvm *fake, gconstpointer data)
 {
     g_autoptr(GError) error = NULL;
@@ -594,6 +634,7 @@ int main(int argc, char **argv)
     LVM_TEST("create-linear", test_create_linear);
     LVM_TEST("create-thin", test_create_thin);
     LVM_TEST("choice", test_choice);
+    LVM_TEST("absent-thin-pool", test_absent_thin_pool);
     LVM_TEST("snapshot", test_snapshot);
     LVM_TEST("names", test_names);
     LVM_TEST("resize", test_resize);
@@ -606,6 +647,7 @@ int main(int argc, char **argv)
     LVM_TEST("scan", test_scan);
     LVM_TEST("sweep", test_sweep);
     LVM_TEST("life", test_life);
+    LVM_TEST("exported", test_exported);
     LVM_TEST("missing-device", test_missing_device);
     LVM_TEST("stop-in-use", test_stop_in_use);
     LVM_TEST("build", test_build);

@@ -46,9 +46,35 @@ static void add_extent(GArray *extents, const Range *range, guint64 extent_size)
     g_array_append_val(extents, extent);
 }
 
+/* ---- what a volume lies on ---- */
+
+/* Hidden volumes stand in brackets. NULL for what isn't one. A volume that is being moved
+ * lies on a part of "pvmove0", which others lie on too. */
+static char *hidden_name(const char *text)
+{
+    const char *end = *text == '[' ? strchr(text, ']') : NULL;
+    g_autofree char *name = end ? g_strndup(text + 1, (gsize)(end - text) - 1) : NULL;
+
+    return name && lvm_name_is_valid(name) && !g_str_has_prefix(name, "pvmove")
+               ? g_steal_pointer(&name)
+               : NULL;
+}
+
+static void add_part(LvmVolume *volume, const char *text)
+{
+    g_autofree char *name = hidden_name(text);
+
+    if (!name)
+        return;
+    if (!volume->parts)
+        volume->parts = g_ptr_array_new_with_free_func(g_free);
+    if (!g_ptr_array_find_with_equal_func(volume->parts, name, g_str_equal, NULL))
+        g_ptr_array_add(volume->parts, g_steal_pointer(&name));
+}
+
 /* Ranges stand between commas, and a device's name may hold a comma too: then what stands before
  * it is no range by itself. */
-static void add_ranges(GArray *extents, const char *text, guint64 extent_size)
+static void add_ranges(LvmVolume *volume, GArray *extents, const char *text, guint64 extent_size)
 {
     const char *start = text;
 
@@ -60,6 +86,8 @@ static void add_ranges(GArray *extents, const char *text, guint64 extent_size)
             add_extent(extents, &range, extent_size);
         else if (*start == '/' && *at)
             continue;
+        else
+            add_part(volume, start);
         if (!*at)
             return;
         start = at + 1;
@@ -77,7 +105,8 @@ static void lvm_volume_free(LvmVolume *volume)
     g_free(volume->uuid);
     g_free(volume->origin);
     g_free(volume->thin_pool);
-    g_free(volume->parent);
+    if (volume->parts)
+        g_ptr_array_unref(volume->parts);
     g_free(volume);
 }
 
@@ -88,7 +117,7 @@ void lvm_group_free(LvmGroup *group)
     g_free(group->name);
     g_ptr_array_unref(group->devices);
     g_ptr_array_unref(group->volumes);
-    g_hash_table_unref(group->parents);
+    g_hash_table_unref(group->by_name);
     g_free(group);
 }
 
@@ -108,11 +137,22 @@ static char *name_or_null(const LvmRow *row, const char *column)
     return lvm_name_is_valid(name) ? g_strdup(name) : NULL;
 }
 
-static bool has_tag(const LvmRow *row, const char *tag)
+static bool has_item(const LvmRow *row, const char *column, const char *item)
 {
-    g_auto(GStrv) tags = g_strsplit(lvm_row_text(row, "lv_tags"), ",", -1);
+    g_auto(GStrv) items = g_strsplit(lvm_row_text(row, column), ",", -1);
 
-    return g_strv_contains((const char *const *)tags, tag);
+    return g_strv_contains((const char *const *)items, item);
+}
+
+static bool is_simple(const LvmRow *row)
+{
+    static const char *const simple[] = {"linear", "striped", "thin", "sparse", NULL};
+    g_auto(GStrv) layout = g_strsplit(lvm_row_text(row, "lv_layout"), ",", -1);
+
+    for (char **item = layout; *item; item++)
+        if (!g_strv_contains(simple, *item))
+            return false;
+    return *layout != NULL;
 }
 
 /* The letter at a place of lv_attr; '-' beyond its end. */
@@ -139,20 +179,23 @@ static LvmVolume *volume_from_row(const LvmRow *row)
         .uuid = g_strdup(uuid),
         .origin = name_or_null(row, "origin"),
         .thin_pool = name_or_null(row, "pool_lv"),
-        .parent = name_or_null(row, "lv_parent"),
         .kind = attribute(row, 0),
         .state = attribute(row, 4),
         .open = attribute(row, 5) == 'o',
         .health = attribute(row, 8),
         .skipped = attribute(row, 9) == 'k',
         .hidden = hidden,
-        .draft = has_tag(row, LVM_DRAFT_TAG),
+        .draft = has_item(row, "lv_tags", LVM_DRAFT_TAG),
+        .pool = has_item(row, "lv_layout", "pool"),
+        .simple = is_simple(row),
         .size = size,
         .data_percent = lvm_row_percent(row, "data_percent"),
         .meta_percent = lvm_row_percent(row, "metadata_percent"),
     };
     if (!lvm_row_number(row, "origin_size", &volume->origin_size))
         volume->origin_size = 0;
+    add_part(volume, lvm_row_text(row, "origin")); /* of caches and of integrity */
+    add_part(volume, lvm_row_text(row, "pool_lv"));
     return volume;
 }
 
@@ -170,7 +213,8 @@ static LvmGroup *group_from_row(const LvmRow *row)
         group.missing = 0;
     group.name = g_strdup(lvm_row_text(row, "vg_name"));
     group.devices = g_ptr_array_new_with_free_func(g_free);
-    group.parents = g_hash_table_new(g_str_hash, g_str_equal);
+    group.by_name = g_hash_table_new(g_str_hash, g_str_equal);
+    group.exported = *lvm_row_text(row, "vg_exported") != '\0';
     group.volumes = g_ptr_array_new_with_free_func((GDestroyNotify)lvm_volume_free);
     return g_memdup2(&group, sizeof group);
 }
@@ -207,8 +251,7 @@ static GHashTable *add_volumes(LvmGroup *group, const LvmReport *report, const c
         if (!volume)
             continue;
         g_ptr_array_add(group->volumes, volume);
-        if (volume->parent)
-            g_hash_table_add(group->parents, volume->parent);
+        g_hash_table_insert(group->by_name, volume->name, volume);
         g_hash_table_insert(by_uuid, volume->uuid, volume);
     }
     return by_uuid;
@@ -230,7 +273,7 @@ static void add_segment(LvmGroup *group, LvmVolume *volume, const LvmRow *row)
     if (volume->n_extents > 0)
         g_array_append_vals(extents, volume->extents, volume->n_extents);
     g_free(volume->extents);
-    add_ranges(extents, lvm_row_text(row, "seg_le_ranges"), group->extent_size);
+    add_ranges(volume, extents, lvm_row_text(row, "seg_le_ranges"), group->extent_size);
     volume->n_extents = extents->len;
     volume->extents = (VolumeExtent *)(void *)g_array_free(extents, extents->len == 0);
 }
@@ -247,6 +290,34 @@ static void add_segments(LvmGroup *group, const LvmReport *report, GHashTable *b
     }
 }
 
+/* What holds the checksums of a volume says so by its name alone. */
+#define CHECKSUMS "_imeta"
+
+static char *owner_of(const LvmRow *row)
+{
+    bool hidden;
+    const char *parent = lvm_row_text(row, "lv_parent");
+    g_autofree char *name = bare_name(lvm_row_text(row, "lv_name"), &hidden);
+
+    if (*parent)
+        return bare_name(parent, &hidden);
+    return g_str_has_suffix(name, CHECKSUMS) ? g_strndup(name, strlen(name) - strlen(CHECKSUMS))
+                                             : NULL;
+}
+
+/* Metadata lies beside what the segments tell. */
+static void add_owned(LvmGroup *group, const LvmReport *report)
+{
+    g_autoptr(GPtrArray) rows = lvm_report_rows(report, "lv");
+
+    for (guint i = 0; i < rows->len; i++) {
+        g_autofree char *name = owner_of(rows->pdata[i]);
+        LvmVolume *owner = name ? g_hash_table_lookup(group->by_name, name) : NULL;
+        if (owner)
+            add_part(owner, lvm_row_text(rows->pdata[i], "lv_name"));
+    }
+}
+
 LvmGroup *lvm_group_from_report(const LvmReport *report, const char *name)
 {
     /* The report of a single volume has one section, with everything in each row. */
@@ -259,13 +330,14 @@ LvmGroup *lvm_group_from_report(const LvmReport *report, const char *name)
     add_devices(group, report);
     g_autoptr(GHashTable) by_uuid = add_volumes(group, report, whole ? "lv" : "seg");
     add_segments(group, report, by_uuid);
+    add_owned(group, report);
     return group;
 }
 
-#define GROUP_COLUMNS "vg_name,vg_size,vg_free,vg_extent_size,vg_missing_pv_count"
+#define GROUP_COLUMNS "vg_name,vg_size,vg_free,vg_extent_size,vg_missing_pv_count,vg_exported"
 #define VOLUME_COLUMNS                                                                             \
     "lv_name,lv_uuid,lv_attr,lv_size,lv_parent,lv_tags,origin,origin_size,pool_lv,"                \
-    "data_percent,metadata_percent"
+    "data_percent,metadata_percent,lv_layout"
 #define SEGMENT_COLUMNS "seg_start,seg_le_ranges"
 
 static LvmGroup *no_group(const char *name, int status, const char *messages, GError **error)
@@ -273,6 +345,11 @@ static LvmGroup *no_group(const char *name, int status, const char *messages, GE
     if (status == 0 || strstr(messages, "not found"))
         error_set(error, ERROR_CONFIG_UNSUPPORTED, ORIGIN_STORAGE,
                   "cannot find logical volume group name '%s'", name);
+    else if (strstr(messages, "Multiple VGs found with the same name"))
+        error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
+                  "several volume groups have the name '%s': give all but one another one "
+                  "('vgs -o vg_name,vg_uuid' and 'vgrename UUID NAME')",
+                  name);
     else
         error_set(error, ERROR_INTERNAL, ORIGIN_STORAGE,
                   "lvm2 can't report on volume group '%s' (status %d): %s", name, status, messages);
@@ -285,8 +362,7 @@ LvmGroup *lvm_group_read(const char *name, Operation *op, GError **error)
     const char *argv[] = {
         "lvm",
         "fullreport",
-        "--reportformat",
-        "json",
+        LVM_REPORT_OPTIONS,
         "--units",
         "b",
         "--nosuffix",
@@ -330,19 +406,20 @@ static LvmReport *read_one(const char *where, int *ret_status, char **ret_messag
                            GError **error)
 {
     const char *argv[] = {
-        "lvs",        "--segments", "--reportformat",
-        "json",       "--units",    "b",
-        "--nosuffix", "--options",  GROUP_COLUMNS "," VOLUME_COLUMNS "," SEGMENT_COLUMNS,
-        "--",         where,        NULL,
+        "lvs",
+        "--segments",
+        LVM_REPORT_OPTIONS,
+        "--units",
+        "b",
+        "--nosuffix",
+        "--options",
+        GROUP_COLUMNS "," VOLUME_COLUMNS "," SEGMENT_COLUMNS,
+        "--",
+        where,
+        NULL,
     };
 
     return lvm_report_run(op, argv, ret_status, ret_messages, error);
-}
-
-/* Mirrors, RAID and cached volumes lie where their hidden volumes do. */
-static bool is_simple(const LvmVolume *volume)
-{
-    return strchr("-owOVsS", volume->kind);
 }
 
 LvmGroup *lvm_group_read_volume(const char *name, const char *volume, Operation *op, GError **error)
@@ -355,7 +432,7 @@ LvmGroup *lvm_group_read_volume(const char *name, const char *volume, Operation 
         return NULL;
     g_autoptr(LvmGroup) group = lvm_group_from_report(report, name);
     const LvmVolume *found = group ? lvm_group_find(group, volume) : NULL;
-    if (found && is_simple(found))
+    if (found && found->simple)
         return g_steal_pointer(&group);
     if (!found && strstr(messages, "Failed to find logical volume")) {
         error_set(error, ERROR_NO_VOLUME, ORIGIN_STORAGE, "no storage vol with matching name '%s'",
@@ -363,6 +440,14 @@ LvmGroup *lvm_group_read_volume(const char *name, const char *volume, Operation 
         return NULL;
     }
     return lvm_group_read(name, op, error);
+}
+
+bool lvm_group_check_imported(const LvmGroup *group, GError **error)
+{
+    return !group->exported ||
+           error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE,
+                     "volume group '%s' is exported: 'vgimport %s' makes it usable again",
+                     group->name, group->name);
 }
 
 const LvmVolume *lvm_group_find(const LvmGroup *group, const char *name)
@@ -398,7 +483,7 @@ char *lvm_group_dependents(const LvmGroup *group, const LvmVolume *volume)
 /* Pools of other volumes are no volumes: thin, cache and VDO pools. */
 bool lvm_volume_is_listed(const LvmVolume *volume)
 {
-    return !volume->hidden && !volume->draft && !strchr("tCd", volume->kind);
+    return !volume->hidden && !volume->draft && !volume->pool;
 }
 
 guint64 lvm_volume_allocation(const LvmVolume *volume)
@@ -411,19 +496,17 @@ guint64 lvm_volume_allocation(const LvmVolume *volume)
 }
 
 static void collect_extents(const LvmGroup *group, const LvmVolume *volume, guint depth,
-                            GArray *extents)
+                            GHashTable *seen, GArray *extents)
 {
     for (guint i = 0; i < volume->n_extents; i++) {
         VolumeExtent extent = volume->extents[i];
         extent.device = g_strdup(extent.device);
         g_array_append_val(extents, extent);
     }
-    if (depth == DEPTH_MAX || !g_hash_table_contains(group->parents, volume->name))
-        return;
-    for (guint i = 0; i < group->volumes->len; i++) {
-        const LvmVolume *part = group->volumes->pdata[i];
-        if (part->hidden && g_strcmp0(part->parent, volume->name) == 0)
-            collect_extents(group, part, depth + 1, extents);
+    for (guint i = 0; depth < DEPTH_MAX && volume->parts && i < volume->parts->len; i++) {
+        LvmVolume *part = g_hash_table_lookup(group->by_name, volume->parts->pdata[i]);
+        if (part && part->hidden && g_hash_table_add(seen, part))
+            collect_extents(group, part, depth + 1, seen, extents);
     }
 }
 
@@ -465,6 +548,7 @@ VolumeDef *lvm_volume_describe(const LvmGroup *group, const LvmVolume *volume, c
 {
     VolumeDef *def = volume_def_new();
     GArray *extents = g_array_new(FALSE, FALSE, sizeof(VolumeExtent));
+    g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
 
     def->type = VOLUME_BLOCK;
     def->name = g_strdup(volume->name);
@@ -480,7 +564,7 @@ VolumeDef *lvm_volume_describe(const LvmGroup *group, const LvmVolume *volume, c
         def->backing.path = g_build_filename(folder, volume->origin, NULL);
         def->backing.format = -1;
     }
-    collect_extents(group, volume, 0, extents);
+    collect_extents(group, volume, 0, seen, extents);
     def->n_extents = extents->len;
     def->extents = (VolumeExtent *)(void *)g_array_free(extents, extents->len == 0);
     add_node(def);

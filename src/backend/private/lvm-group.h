@@ -15,17 +15,19 @@
 typedef struct LvmVolume {
     char *name; /* without the brackets of hidden ones */
     char *uuid;
-    char *origin;    /* a snapshot's; NULL = none, or a hidden one */
-    char *thin_pool; /* a thin volume's */
-    char *parent;    /* what a hidden one is part of */
+    char *origin;     /* a snapshot's; NULL = none, or a hidden one */
+    char *thin_pool;  /* a thin volume's */
+    GPtrArray *parts; /* names of the hidden ones it lies on; NULL = none */
     char kind;   /* lvm2's letter for the type: 't' thin pool, 'V' thin volume, 's' snapshot … */
     char state;  /* 'a' active, '-' inactive, 'I' invalid snapshot … */
     char health; /* 'p' a device is missing, 'F' failed … '-' fine */
     bool hidden, open, draft, skipped; /* skipped: not activated with its group */
-    guint64 size;                      /* bytes it was given */
-    guint64 origin_size;               /* a snapshot's length, else 0 */
-    int data_percent, meta_percent;    /* hundredths; -1 = not known */
-    VolumeExtent *extents;             /* its own, in order of its segments */
+    bool pool;                         /* it serves other volumes: thin, cache, VDO pools */
+    bool simple;                    /* it lies on devices or in a thin pool, not on hidden ones */
+    guint64 size;                   /* bytes it was given */
+    guint64 origin_size;            /* a snapshot's length, else 0 */
+    int data_percent, meta_percent; /* hundredths; -1 = not known */
+    VolumeExtent *extents;          /* its own, in order of its segments */
     guint n_extents;
 } LvmVolume;
 
@@ -35,7 +37,8 @@ typedef struct LvmGroup {
     guint64 missing;                 /* devices that are missing */
     GPtrArray *devices;              /* char *, those that are there */
     GPtrArray *volumes;              /* LvmVolume, hidden ones included */
-    GHashTable *parents;             /* names of those that are made of hidden ones, borrowed */
+    GHashTable *by_name;             /* LvmVolume by name, hidden ones too; borrowed */
+    bool exported;                   /* somebody means to take it to another host */
 } LvmGroup;
 
 void lvm_group_free(LvmGroup *group);
@@ -53,6 +56,9 @@ LvmGroup *lvm_group_read_volume(const char *name, const char *volume, Operation 
 
 /* The group of a report; NULL when it tells of none by that name. */
 LvmGroup *lvm_group_from_report(const LvmReport *report, const char *name);
+
+/* Errors: ERROR_OPERATION_INVALID with what to do about an exported group. */
+bool lvm_group_check_imported(const LvmGroup *group, GError **error);
 
 /* NULL when there is none. `hidden` ones are never found. */
 const LvmVolume *lvm_group_find(const LvmGroup *group, const char *name);

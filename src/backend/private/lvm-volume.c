@@ -455,6 +455,26 @@ static void undo(const Making *making)
                     making->pool->name, making->spec->name);
 }
 
+/* Where lvm2 knows no thin pool by that name: who has chosen it, and what there is to choose. */
+static void explain_thin_pool(const Making *making, GError **failure)
+{
+    g_autoptr(LvmGroup) group = making->thin_pool && error_code(*failure) == ERROR_INTERNAL
+                                    ? lvm_group_read(group_of(making->pool), making->op, NULL)
+                                    : NULL;
+    const LvmVolume *found = group ? lvm_group_find(group, making->thin_pool) : NULL;
+    const char *only;
+    guint count;
+
+    if (!group || (found && found->kind == 't'))
+        return;
+    g_autofree char *names = list_thin_pools(group, &count, &only);
+    g_clear_error(failure);
+    error_set(failure, ERROR_OPERATION_UNSUPPORTED, ORIGIN_STORAGE,
+              "volume group '%s' has no thin pool '%s', which the %s document chooses; it has %s",
+              group->name, making->thin_pool,
+              making->spec->target.thin_pool ? "volume's" : "pool's", count ? names : "none");
+}
+
 /* An active volume of that name is there. */
 static bool is_there(const Making *making)
 {
@@ -487,7 +507,8 @@ static bool make(const Making *making, const VolumeSource *source, VolumeState *
         return true;
     if (has_made(making, made, failure))
         undo(making);
-
+    else
+        explain_thin_pool(making, &failure);
     g_propagate_error(error, g_steal_pointer(&failure));
     return false;
 }
