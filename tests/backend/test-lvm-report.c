@@ -91,6 +91,36 @@ static void test_extents(void)
     }
 }
 
+/* Caches of both kinds, in use and not, and checksums. */
+static void test_layers(void)
+{
+    static const struct {
+        const char *name, *extents;
+    } cases[] = {
+        {"cached", "/dev/vda:10+4 /dev/vdb:10+2 "},
+        {"pooled", "/dev/vda:18+4 /dev/vdb:24+3 /dev/vdb:22+2 "},
+        {"ofcached", "/dev/vda:22+1 "},
+        {"slow", "/dev/vda:16+2 /dev/vdb:14+1 "},
+        {"sums", "/dev/vda:6+2 /dev/vda:8+2 /dev/vdb:6+2 /dev/vdb:8+2 /dev/vda:5+1 /dev/vdb:5+1 "},
+    };
+    g_autoptr(LvmGroup) group = load_group("cached-group.json");
+    g_autoptr(GString) names = g_string_new(NULL);
+
+    for (guint i = 0; i < group->volumes->len; i++) {
+        const LvmVolume *volume = group->volumes->pdata[i];
+        if (lvm_volume_is_listed(volume))
+            g_string_append_printf(names, "%s ", volume->name);
+    }
+    g_assert_cmpstr(names->str, ==, "cached mirror ofcached pooled raid slow striped sums ");
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(VolumeDef) volume = describe(group, cases[i].name);
+        assert_extents(volume, cases[i].extents);
+    }
+    g_autofree char *dependents = lvm_group_dependents(group, lvm_group_find(group, "pooled"));
+    g_assert_cmpstr(dependents, ==, "'ofcached'");
+    g_assert_null(lvm_group_dependents(group, lvm_group_find(group, "cached")));
+}
+
 static void test_described(void)
 {
     g_autoptr(LvmGroup) group = load_group("group.json");
@@ -374,6 +404,7 @@ int main(int argc, char **argv)
     g_test_add_data_func("/lvm/listed", "group.json", test_listed);
     g_test_add_data_func("/lvm/listed-with-messages", "group-with-messages.json", test_listed);
     g_test_add_func("/lvm/extents", test_extents);
+    g_test_add_func("/lvm/layers", test_layers);
     g_test_add_func("/lvm/described", test_described);
     g_test_add_func("/lvm/empty", test_empty);
     g_test_add_func("/lvm/refused", test_refused);
