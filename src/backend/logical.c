@@ -59,7 +59,8 @@ static void add_device(PoolSource *source, const char *path)
 
 static bool discover(const PoolSource *hint, Operation *op, GPtrArray *ret_sources, GError **error)
 {
-    const char *argv[] = {"pvs", LVM_REPORT_OPTIONS, "--options", "pv_name,vg_name,vg_uuid", NULL};
+    const char *argv[] = {"pvs",       "--reportformat",          "json",
+                          "--options", "pv_name,vg_name,vg_uuid", NULL};
     /* By UUID: two groups may have one name. */
     g_autoptr(GHashTable) known = g_hash_table_new(g_str_hash, g_str_equal);
     g_autofree char *messages = NULL;

@@ -54,11 +54,7 @@ static void assert_error(GError **error, int code, const char *part)
 #define VOLUME_COLUMNS                                                                             \
     "lv_name,lv_uuid,lv_attr,lv_size,lv_parent,lv_tags,origin,origin_size,pool_lv,"                \
     "data_percent,metadata_percent,lv_layout"
-#define FORM                                                                                       \
-    "--config report { mark_hidden_devices=1 binary_values_as_numeric=0 "                          \
-    "list_item_separator=\",\" compact_output=0 compact_output_cols=\"\" prefixes=0 quoted=1 "     \
-    "columns_as_rows=0 headings=1 aligned=1 buffered=1 } log { report_command_log=0 } "            \
-    "--reportformat json"
+#define FORM "--reportformat json"
 #define REPORT                                                                                     \
     "lvm fullreport " FORM " --units b --nosuffix --configreport vg "                              \
     "--options " GROUP_COLUMNS " --configreport pv --options pv_name,pv_missing "                  \

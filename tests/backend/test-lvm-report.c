@@ -225,6 +225,23 @@ static void test_hostile_ranges(void)
     }
 }
 
+/* lvm.conf may leave out the brackets, and have numbers for yes and no. */
+static void test_settings(void)
+{
+    g_autoptr(LvmReport) report =
+        parse("{\"report\":[{\"vg\":[{\"vg_name\":\"vg0\",\"vg_size\":\"8388608\","
+              "\"vg_free\":\"0\",\"vg_extent_size\":\"4194304\",\"vg_exported\":\"0\"}],"
+              "\"pv\":[{\"pv_name\":\"/dev/a\",\"pv_missing\":\"0\"},"
+              "{\"pv_name\":\"/dev/b\",\"pv_missing\":\"1\"}],"
+              "\"lv\":[{\"lv_name\":\"tp_tmeta\",\"lv_uuid\":\"u\",\"lv_size\":\"1\"}]}]}");
+    g_autoptr(LvmGroup) group = lvm_group_from_report(report, "vg0");
+
+    g_assert_false(group->exported);
+    g_assert_cmpuint(group->devices->len, ==, 1);
+    g_assert_null(lvm_group_find(group, "tp_tmeta"));
+    g_assert_false(lvm_volume_is_listed(group->volumes->pdata[0]));
+}
+
 static void test_percents(void)
 {
     static const struct {
@@ -412,6 +429,7 @@ int main(int argc, char **argv)
     g_test_add_func("/lvm/backslash", test_backslash);
     g_test_add_func("/lvm/hostile-names", test_hostile_names);
     g_test_add_func("/lvm/hostile-ranges", test_hostile_ranges);
+    g_test_add_func("/lvm/settings", test_settings);
     g_test_add_func("/lvm/percents", test_percents);
     g_test_add_func("/lvm/names", test_names);
     g_test_add_func("/lvm/thin-usage", test_thin_usage);

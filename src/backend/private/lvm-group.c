@@ -130,11 +130,19 @@ static char *bare_name(const char *name, bool *ret_hidden)
     return *ret_hidden ? g_strndup(name + 1, length - 2) : g_strdup(name);
 }
 
+/* A word for yes and nothing for no, or as lvm.conf may have it, numbers. */
+static bool is_set(const LvmRow *row, const char *column)
+{
+    const char *text = lvm_row_text(row, column);
+
+    return *text && !g_str_equal(text, "0");
+}
+
 static char *name_or_null(const LvmRow *row, const char *column)
 {
     const char *name = lvm_row_text(row, column);
 
-    return lvm_name_is_valid(name) ? g_strdup(name) : NULL;
+    return lvm_volume_name_is_valid(name) ? g_strdup(name) : NULL;
 }
 
 static bool has_item(const LvmRow *row, const char *column, const char *item)
@@ -171,6 +179,8 @@ static LvmVolume *volume_from_row(const LvmRow *row)
     const char *uuid = lvm_row_text(row, "lv_uuid");
     guint64 size;
 
+    if (!lvm_volume_name_is_valid(name)) /* lvm.conf may leave out the brackets */
+        hidden = true;
     if (!lvm_name_is_valid(name) || !*uuid || !lvm_row_number(row, "lv_size", &size))
         return NULL;
     LvmVolume *volume = g_new0(LvmVolume, 1);
@@ -214,7 +224,7 @@ static LvmGroup *group_from_row(const LvmRow *row)
     group.name = g_strdup(lvm_row_text(row, "vg_name"));
     group.devices = g_ptr_array_new_with_free_func(g_free);
     group.by_name = g_hash_table_new(g_str_hash, g_str_equal);
-    group.exported = *lvm_row_text(row, "vg_exported") != '\0';
+    group.exported = is_set(row, "vg_exported");
     group.volumes = g_ptr_array_new_with_free_func((GDestroyNotify)lvm_volume_free);
     return g_memdup2(&group, sizeof group);
 }
@@ -235,7 +245,7 @@ static void add_devices(LvmGroup *group, const LvmReport *report)
 
     for (guint i = 0; i < rows->len; i++) {
         const char *path = lvm_row_text(rows->pdata[i], "pv_name");
-        if (*path == '/' && !*lvm_row_text(rows->pdata[i], "pv_missing"))
+        if (*path == '/' && !is_set(rows->pdata[i], "pv_missing"))
             g_ptr_array_add(group->devices, g_strdup(path));
     }
 }
@@ -362,7 +372,8 @@ LvmGroup *lvm_group_read(const char *name, Operation *op, GError **error)
     const char *argv[] = {
         "lvm",
         "fullreport",
-        LVM_REPORT_OPTIONS,
+        "--reportformat",
+        "json",
         "--units",
         "b",
         "--nosuffix",
@@ -406,17 +417,10 @@ static LvmReport *read_one(const char *where, int *ret_status, char **ret_messag
                            GError **error)
 {
     const char *argv[] = {
-        "lvs",
-        "--segments",
-        LVM_REPORT_OPTIONS,
-        "--units",
-        "b",
-        "--nosuffix",
-        "--options",
-        GROUP_COLUMNS "," VOLUME_COLUMNS "," SEGMENT_COLUMNS,
-        "--",
-        where,
-        NULL,
+        "lvs",        "--segments", "--reportformat",
+        "json",       "--units",    "b",
+        "--nosuffix", "--options",  GROUP_COLUMNS "," VOLUME_COLUMNS "," SEGMENT_COLUMNS,
+        "--",         where,        NULL,
     };
 
     return lvm_report_run(op, argv, ret_status, ret_messages, error);

@@ -12,13 +12,6 @@
 typedef struct LvmReport LvmReport;
 typedef struct LvmRow LvmRow;
 
-/* For the command lines of reports: JSON, in the form that is read here whatever lvm.conf says. */
-#define LVM_REPORT_CONFIG                                                                          \
-    "report { mark_hidden_devices=1 binary_values_as_numeric=0 list_item_separator=\",\" "         \
-    "compact_output=0 compact_output_cols=\"\" prefixes=0 quoted=1 columns_as_rows=0 headings=1 "  \
-    "aligned=1 buffered=1 } log { report_command_log=0 }"
-#define LVM_REPORT_OPTIONS "--config", LVM_REPORT_CONFIG, "--reportformat", "json"
-
 /* NULL with ERROR_INTERNAL when it is no report. */
 LvmReport *lvm_report_parse(const char *text, gsize size, GError **error);
 void lvm_report_free(LvmReport *report);
