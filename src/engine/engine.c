@@ -17,6 +17,11 @@ gint64 engine_deadline(guint seconds)
     return g_get_monotonic_time() + seconds * G_TIME_SPAN_SECOND;
 }
 
+bool request_check(const Request *request, const Subject *subject, GError **error)
+{
+    return !request->judge || request->judge(subject, request->judge_data, error);
+}
+
 /* ---- opening and closing ---- */
 
 static void list_schemas(Engine *engine)

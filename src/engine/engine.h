@@ -23,11 +23,29 @@ typedef struct EngineConfig {
     void *runner_data;
 } EngineConfig;
 
+/* What a document turns out to be about. */
+typedef struct Subject {
+    const char *pool_name;
+    const Uuid *pool_uuid;
+    const char *volume_name; /* NULL: the pool itself */
+} Subject;
+
+/* Whether the caller may do what it asks for, to this; false with the error set. Called with no
+ * lock held; may wait. */
+typedef bool (*RequestJudge)(const Subject *subject, void *data, GError **error);
+
 /* Who asks, and the operation that can be cancelled from outside. */
 typedef struct Request {
     Operation *op;      /* never NULL */
     const char *client; /* for job lists and logs: "unix:4711", "embedded" */
+    /* Asked by the calls that take a document, after it was read and before anything else. NULL:
+     * everybody may do everything. Where there is one, errors don't name what others own. */
+    RequestJudge judge;
+    void *judge_data;
 } Request;
+
+/* Asks the request's judge, if it has one. */
+bool request_check(const Request *request, const Subject *subject, GError **error);
 
 /* Opens (and makes) the folders, takes the lock, loads definitions and states, finds out which
  * pools are up, sweeps what was half made, and autostarts once per boot. A broken file is logged

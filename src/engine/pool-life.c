@@ -250,7 +250,7 @@ Pool *engine_define_pool(Engine *engine, const char *xml, bool validate, const R
     g_autoptr(PoolDef) def = parse(engine, xml, validate ? POOL_PARSE_VALIDATE : 0, error);
     g_auto(PoolClaim) claim = {0};
 
-    if (!def || !pool_claim_take(&claim, engine, def, error))
+    if (!def || !pool_claim_take(&claim, engine, def, request, error))
         return NULL;
     g_autoptr(Lease) lease = lease_take_one(claim.pool, OP_DEFINE, NULL, request, error);
     if (!lease || !define(claim.pool, def, error))
@@ -279,7 +279,7 @@ Pool *engine_create_pool(Engine *engine, const char *xml, guint flags, const Req
     g_autoptr(PoolDef) def = parse(engine, xml, 0, error);
     g_auto(PoolClaim) claim = {0};
 
-    if (!def || !pool_claim_take(&claim, engine, def, error))
+    if (!def || !pool_claim_take(&claim, engine, def, request, error))
         return NULL;
     g_autoptr(Lease) lease = lease_take_one(claim.pool, OP_CREATE, NULL, request, error);
     if (!lease)

@@ -181,14 +181,21 @@ static bool shares_source(Engine *engine, const PoolDef *added, const PoolDef *e
            !g_str_equal(added->name, existing->name) && a->same_source(added, existing);
 }
 
-static bool check_source(Engine *engine, const PoolDef *def, GPtrArray *others, GError **error)
+static bool refuse_source(const PoolDef *other, const Request *request, GError **error)
 {
-    for (guint i = 0; i < others->len; i++) {
-        const PoolDef *other = others->pdata[i];
-        if (shares_source(engine, def, other))
-            return error_set(error, ERROR_OPERATION_FAILED, ORIGIN_STORAGE,
-                             "Storage source conflict with pool: '%s'", other->name);
-    }
+    if (request && request->judge)
+        return error_set(error, ERROR_OPERATION_FAILED, ORIGIN_STORAGE,
+                         "Storage source conflict with another pool");
+    return error_set(error, ERROR_OPERATION_FAILED, ORIGIN_STORAGE,
+                     "Storage source conflict with pool: '%s'", other->name);
+}
+
+static bool check_source(Engine *engine, const PoolDef *def, GPtrArray *others,
+                         const Request *request, GError **error)
+{
+    for (guint i = 0; i < others->len; i++)
+        if (shares_source(engine, def, others->pdata[i]))
+            return refuse_source(others->pdata[i], request, error);
     return true;
 }
 
@@ -232,12 +239,47 @@ static Pool *claim_pool(Engine *engine, PoolDef *def, GError **error)
     return pool_ref(pool);
 }
 
-bool pool_claim_take(PoolClaim *ret, Engine *engine, PoolDef *def, GError **error)
+/* ---- who may claim ---- */
+
+static bool judge_pool(const char *name, const Uuid *uuid, const Request *request, GError **error)
 {
+    const Subject subject = {.pool_name = name, .pool_uuid = uuid};
+
+    return request_check(request, &subject, error);
+}
+
+/* A pool that has one of the document's name and uuid, but not both. */
+static bool judge_existing(Pool *found, const PoolDef *def, const Request *request, GError **error)
+{
+    g_autoptr(Pool) pool = found;
+
+    if (!pool || (g_str_equal(pool->name, def->name) && uuid_equal(&pool->uuid, &def->uuid)))
+        return true;
+    return judge_pool(pool->name, &pool->uuid, request, error);
+}
+
+/* The document's pool, and those whose name or uuid it gives to another: what is said of these is
+ * for those who may change them. A claim is granted for the first only, so what others do
+ * meanwhile opens nothing. */
+static bool judge_claim(Engine *engine, const PoolDef *def, const Request *request, GError **error)
+{
+    if (!request || !request->judge)
+        return true;
+    return judge_pool(def->name, &def->uuid, request, error) &&
+           judge_existing(engine_find_pool_by_name(engine, def->name, NULL), def, request, error) &&
+           judge_existing(engine_find_pool_by_uuid(engine, &def->uuid, NULL, NULL), def, request,
+                          error);
+}
+
+bool pool_claim_take(PoolClaim *ret, Engine *engine, PoolDef *def, const Request *request,
+                     GError **error)
+{
+    if (!judge_claim(engine, def, request, error))
+        return false;
     g_autoptr(GPtrArray) others = enter_candidate(engine, def);
     Pool *pool = NULL;
 
-    if (check_source(engine, def, others, error))
+    if (check_source(engine, def, others, request, error))
         pool = claim_pool(engine, def, error);
     if (!pool) {
         leave_candidate(engine, def);

@@ -106,8 +106,10 @@ typedef struct PoolClaim {
     PoolDef *def;
 } PoolClaim;
 
-/* Refuses definitions that are another pool's name, uuid or source, in libvirt's order. */
-bool pool_claim_take(PoolClaim *ret, Engine *engine, PoolDef *def, GError **error);
+/* Refuses definitions that the request's judge doesn't allow, and those that are another pool's
+ * name, uuid or source, in libvirt's order. `request` NULL: the engine's own. */
+bool pool_claim_take(PoolClaim *ret, Engine *engine, PoolDef *def, const Request *request,
+                     GError **error);
 void pool_claim_clear(PoolClaim *claim);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PoolClaim, pool_claim_clear)
 

@@ -42,7 +42,7 @@ static void adopt_all(Engine *engine, GPtrArray *defs, Adopt adopt)
         g_auto(PoolClaim) claim = {0};
         g_autoptr(GError) error = NULL;
         if (engine_check_backend(engine_backend(engine, def->schema), &error) &&
-            pool_claim_take(&claim, engine, def, &error))
+            pool_claim_take(&claim, engine, def, NULL, &error))
             adopt(claim.pool, def);
         else
             log_error("pool '%s' is left out: %s", def->name, error->message);

@@ -104,6 +104,13 @@ static VolumeDef *parse(const PoolSchema *schema, const char *xml, guint flags, 
     return volume_def_parse(xml, schema, parse_flags, error);
 }
 
+static bool judge(Pool *pool, const VolumeDef *spec, const Request *request, GError **error)
+{
+    const Subject subject = {pool->name, &pool->uuid, spec->name};
+
+    return request_check(request, &subject, error);
+}
+
 /* A document is read before its lease is taken: meanwhile the pool may have become another type. */
 static bool check_type(const PoolView *view, const PoolSchema *schema, GError **error)
 {
@@ -176,7 +183,7 @@ VolumeRecord *volume_create(Pool *pool, const char *xml, guint flags, const Requ
         return NULL;
     const PoolSchema *schema = &pool_backend(pool)->schema;
     g_autoptr(VolumeDef) spec = parse(schema, xml, flags, 0, error);
-    if (!spec || !check_capacity(schema, spec, error))
+    if (!spec || !judge(pool, spec, request, error) || !check_capacity(schema, spec, error))
         return NULL;
     drop_if_vanished(pool, spec->name, request->op);
     g_autoptr(Lease) lease = take_create(pool, spec, request, error);
@@ -258,7 +265,7 @@ VolumeRecord *volume_create_from(Pool *pool, const char *xml, Pool *source_pool,
     g_auto(Clone) clone = {.pool = pool, .source_pool = source_pool};
 
     clone.spec = parse(schema, xml, flags, VOLUME_PARSE_CAPACITY_OPTIONAL, error);
-    if (!clone.spec)
+    if (!clone.spec || !judge(pool, clone.spec, request, error))
         return NULL;
     drop_if_vanished(pool, clone.spec->name, request->op);
     const Hold holds[] = {{pool, OP_VOLUME_CLONE, clone.spec->name},

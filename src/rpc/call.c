@@ -117,11 +117,6 @@ Engine *turn_engine(Turn *turn)
     return turn->call->core->engine;
 }
 
-Request turn_request(Turn *turn)
-{
-    return (Request){.op = turn->call->op, .client = turn->call->client};
-}
-
 bool core_allows(const Core *core, const AccessQuery *query, GError **error)
 {
     const ServerConfig *config = &core->config;
@@ -130,19 +125,28 @@ bool core_allows(const Core *core, const AccessQuery *query, GError **error)
            config->access(query, config->access_data, error);
 }
 
-static bool allowed(Turn *turn, AccessRight right, Pool *pool, const char *volume_name,
-                    const char *volume_key, GError **error)
+static bool allowed(Turn *turn, AccessRight right, const Subject *subject, const char *volume_key,
+                    GError **error)
 {
     AccessQuery query = {
         .identity = turn->call->identity,
         .right = right,
-        .pool_name = pool ? pool_name(pool) : NULL,
-        .pool_uuid = pool ? pool_uuid(pool) : NULL,
-        .volume_name = volume_name,
+        .pool_name = subject->pool_name,
+        .pool_uuid = subject->pool_uuid,
+        .volume_name = subject->volume_name,
         .volume_key = volume_key,
     };
 
     return core_allows(turn->call->core, &query, error);
+}
+
+static Subject subject_of(Pool *pool, const char *volume_name)
+{
+    return (Subject){
+        .pool_name = pool ? pool_name(pool) : NULL,
+        .pool_uuid = pool ? pool_uuid(pool) : NULL,
+        .volume_name = volume_name,
+    };
 }
 
 /* A late turn is on the loop, which can't wait for an access driver: it has what the worker has
@@ -159,18 +163,43 @@ bool turn_filters(Turn *turn)
     return turn->call->core->config.access != NULL;
 }
 
+/* Two of them; ACCESS_NONE is granted. */
+static bool check_rights(Turn *turn, const AccessRight *rights, const Subject *subject,
+                         const char *volume_key, GError **error)
+{
+    return allowed(turn, rights[0], subject, volume_key, error) &&
+           allowed(turn, rights[1], subject, volume_key, error);
+}
+
 bool turn_check_access(Turn *turn, Pool *pool, const char *volume_name, const char *volume_key,
                        GError **error)
 {
-    const Procedure *procedure = turn->call->procedure;
+    const Subject subject = subject_of(pool, volume_name);
 
     if (turn->stage == TURN_LATE && turn->call->core->config.access_waits)
         return was_granted(turn, error);
-    for (guint i = 0; i < G_N_ELEMENTS(procedure->rights); i++)
-        if (!allowed(turn, procedure->rights[i], pool, volume_name, volume_key, error))
-            return false;
+    if (!check_rights(turn, turn->call->procedure->rights, &subject, volume_key, error))
+        return false;
     g_atomic_int_set(&turn->call->granted, 1);
     return true;
+}
+
+/* The procedure's rights once more, now that the document has said what it is about. */
+static bool judge_document(const Subject *subject, void *data, GError **error)
+{
+    Turn *turn = data;
+
+    return check_rights(turn, turn->call->procedure->rights, subject, NULL, error);
+}
+
+Request turn_request(Turn *turn)
+{
+    return (Request){
+        .op = turn->call->op,
+        .client = turn->call->client,
+        .judge = turn_filters(turn) ? judge_document : NULL,
+        .judge_data = turn,
+    };
 }
 
 bool call_check_connect(Call *call, GError **error)
@@ -183,7 +212,9 @@ bool call_check_connect(Call *call, GError **error)
 
 bool turn_may_list(Turn *turn, Pool *pool, const char *volume_name, const char *volume_key)
 {
-    return allowed(turn, turn->call->procedure->list_right, pool, volume_name, volume_key, NULL);
+    const Subject subject = subject_of(pool, volume_name);
+
+    return allowed(turn, turn->call->procedure->list_right, &subject, volume_key, NULL);
 }
 
 Pool *turn_find_pool(Turn *turn, const RpcPool *handle, GError **error)
@@ -196,7 +227,8 @@ Pool *turn_find_pool(Turn *turn, const RpcPool *handle, GError **error)
     return g_steal_pointer(&pool);
 }
 
-static bool check_volume_access(Turn *turn, Pool *pool, const RpcVolume *handle, GError **error)
+/* The key of a handle's volume as it is now, which needs the storage where it isn't listed. */
+static bool find_key(Turn *turn, Pool *pool, const RpcVolume *handle, char **ret, GError **error)
 {
     g_autoptr(VolumeRecord) record = pool_peek_volume(pool, handle->name);
     Request request = turn_request(turn);
@@ -212,17 +244,46 @@ static bool check_volume_access(Turn *turn, Pool *pool, const RpcVolume *handle,
     if (!record)
         return false;
     g_autoptr(PoolDef) def = pool_definition(pool);
-    g_autofree char *key = volume_record_key(record, def->target_path);
-    return turn_check_access(turn, pool, handle->name, key, error);
+    *ret = volume_record_key(record, def->target_path);
+    return true;
 }
 
-Pool *turn_find_volume_pool(Turn *turn, const RpcVolume *handle, GError **error)
+static bool check_volume_access(Turn *turn, Pool *pool, const RpcVolume *handle, GError **error)
+{
+    g_autofree char *key = NULL;
+
+    return find_key(turn, pool, handle, &key, error) &&
+           turn_check_access(turn, pool, handle->name, key, error);
+}
+
+static bool check_source_access(Turn *turn, Pool *pool, const RpcVolume *handle, GError **error)
+{
+    const Subject subject = subject_of(pool, handle->name);
+    g_autofree char *key = NULL;
+
+    return find_key(turn, pool, handle, &key, error) &&
+           check_rights(turn, turn->call->procedure->source_rights, &subject, key, error);
+}
+
+typedef bool (*HandleCheck)(Turn *turn, Pool *pool, const RpcVolume *handle, GError **error);
+
+static Pool *find_pool_of(Turn *turn, const RpcVolume *handle, HandleCheck check, GError **error)
 {
     g_autoptr(Pool) pool = engine_find_pool_by_name(turn_engine(turn), handle->pool, error);
 
     if (!pool)
         return NULL;
-    if (turn_filters(turn) && !check_volume_access(turn, pool, handle, error))
+    if (turn_filters(turn) && !check(turn, pool, handle, error))
         return NULL;
     return g_steal_pointer(&pool);
+}
+
+Pool *turn_find_volume_pool(Turn *turn, const RpcVolume *handle, GError **error)
+{
+    return find_pool_of(turn, handle, check_volume_access, error);
+}
+
+Pool *turn_find_source_pool(Turn *turn, const RpcVolume *handle, GError **error)
+{
+    return find_pool_of(turn, handle, check_source_access, error);
 }

@@ -146,6 +146,8 @@ bool turn_defer(Turn *turn);
 bool turn_defer_to(Turn *turn, Pool *pool);
 
 Engine *turn_engine(Turn *turn);
+/* For the engine, which asks for the procedure's rights again once it has read a document. Valid as
+ * long as the turn. */
 Request turn_request(Turn *turn);
 
 /* The pool of a handle, after the access check that the procedure's row demands. */
@@ -154,6 +156,9 @@ Pool *turn_find_pool(Turn *turn, const RpcPool *handle, GError **error);
 /* The pool of a volume's handle, after the access check for the volume. With an access driver the
  * volume is looked up first, so that a stale handle fails as such; that may defer. */
 Pool *turn_find_volume_pool(Turn *turn, const RpcVolume *handle, GError **error);
+
+/* The same for the volume that a clone is made of, and the rights on sources. */
+Pool *turn_find_source_pool(Turn *turn, const RpcVolume *handle, GError **error);
 
 /* The rights of the procedure's row, asked for these objects; each may be NULL. */
 bool turn_check_access(Turn *turn, Pool *pool, const char *volume_name, const char *volume_key,

@@ -331,7 +331,8 @@ static bool on_create_xml(Turn *turn, const void *data, void *result, GError **e
     const RpcTextFlags *args = data;
     Request request = turn_request(turn);
 
-    /* Before the document is parsed: who may not do this can't make it do work. */
+    /* Before the document is parsed: who may not do this at all can't make it do work. Whether it
+     * may be done to the pool that the document names is asked by the engine (turn_request()). */
     if (!turn_check_access(turn, NULL, NULL, NULL, error))
         return false;
     g_autoptr(Pool) pool =

@@ -181,8 +181,7 @@ static bool on_create_xml_from(Turn *turn, const void *data, void *result, GErro
 {
     const RpcVolumeCreateFrom *args = data;
     g_autoptr(Pool) pool = turn_find_pool(turn, &args->pool, error);
-    g_autoptr(Pool) source =
-        pool ? engine_find_pool_by_name(turn_engine(turn), args->source.pool, error) : NULL;
+    g_autoptr(Pool) source = pool ? turn_find_source_pool(turn, &args->source, error) : NULL;
     Request request = turn_request(turn);
 
     return source && check_handle(source, &args->source, error) &&

@@ -190,6 +190,8 @@ typedef struct Procedure {
     guint flags;
     AccessRight rights[2];  /* all that are asked, in this order */
     AccessRight list_right; /* asked for each entry of a list or event; or none */
+    AccessRight
+        source_rights[2]; /* asked for the volume whose content goes into another; or none */
 } Procedure;
 
 typedef struct Program {

@@ -1114,9 +1114,11 @@ static bool only_reading(const AccessQuery *query, void *data, GError **error)
     static const char *const words[] = {"getattr", "read", "search_storage_pools",
                                         "search_storage_vols", NULL};
 
+    if (!g_atomic_int_get((gint *)data))
+        return true;
     if (g_strcmp0(query->pool_name, "secret") == 0)
         return error_set(error, ERROR_ACCESS_DENIED, ORIGIN_ACCESS, "secret");
-    return !g_atomic_int_get((gint *)data) || g_strv_contains(words, query->right.permission) ||
+    return g_strv_contains(words, query->right.permission) ||
            error_set(error, ERROR_ACCESS_DENIED, ORIGIN_ACCESS, "%s.%s",
                      access_object_name(query->right.object), query->right.permission);
 }
