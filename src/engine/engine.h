@@ -261,7 +261,7 @@ typedef struct JobInfo {
 
 void job_info_free(JobInfo *info);
 
-/* Running jobs, oldest first. Elements are JobInfo. */
+/* Running jobs, oldest first. Elements are JobInfo, which the array owns. */
 GPtrArray *engine_list_jobs(Engine *engine);
 /* Errors: ERROR_INVALID_ARGUMENT when there is no such job. */
 bool engine_cancel_job(Engine *engine, guint64 id, GError **error);

@@ -24,11 +24,14 @@ void job_clear(Job *job)
     operation_unref(job->op);
 }
 
-char *job_in_the_way(const Job *job)
+char *job_in_the_way(const Job *job, bool named)
 {
+    g_autofree char *of =
+        named ? g_strdup_printf(" of '%s'", job->volume ? job->volume : job->pool) : g_strdup("");
+
     return g_strdup_printf("Job %" G_GUINT64_FORMAT
-                           " (%s of '%s') is in the way: wait for it, or cancel it.",
-                           job->id, job->word, job->volume ? job->volume : job->pool);
+                           " (%s%s) is in the way: wait for it, or cancel it.",
+                           job->id, job->word, of);
 }
 
 static JobInfo *job_info_new(const Job *job)

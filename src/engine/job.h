@@ -16,5 +16,6 @@ void job_init(Job *job, const char *word, const char *pool, const char *volume,
               const Request *request);
 void job_clear(Job *job);
 
-/* "Job 12 (clone of 'a') is in the way: wait for it, or cancel it." */
-char *job_in_the_way(const Job *job);
+/* "Job 12 (clone of 'a') is in the way: wait for it, or cancel it."; without the name when it isn't
+ * `named`. */
+char *job_in_the_way(const Job *job, bool named);

@@ -10,7 +10,8 @@ struct Lease {
     GList link; /* in Engine.waiting, then in Engine.running */
     Hold holds[LEASE_MAX_HOLDS];
     guint count;
-    Job job; /* id 0 while waiting */
+    Job job;     /* id 0 while waiting */
+    bool judged; /* not everything is for whoever asks: errors don't name others' jobs */
     PoolPhase phase_before;
     gint64 patience; /* until when a cancelled scan is waited for; 0 = none met */
     guint64 blocker; /* the job it last waited for */

@@ -77,9 +77,10 @@ static Relation lease_relation(const Hold *wanted, const Lease *held)
 
 /* ---- refusals ---- */
 
-static Verdict refuse(Relation relation, const Hold *wanted, const Job *job, GError **error)
+static Verdict refuse(Relation relation, const Hold *wanted, const Job *job, bool judged,
+                      GError **error)
 {
-    g_autofree char *way = job_in_the_way(job);
+    g_autofree char *way = job_in_the_way(job, !judged);
 
     switch (relation) {
     case RELATION_JOBS:
@@ -146,7 +147,7 @@ static Verdict judge_against(Lease *lease, const Hold *hold, Lease *held, GError
     if (relation == RELATION_CANCEL)
         return push_aside(lease, hold, held);
     if (relation != RELATION_WAIT)
-        return refuse(relation, hold, &held->job, error);
+        return refuse(relation, hold, &held->job, lease->judged, error);
     lease->blocker = held->job.id;
     return VERDICT_WAIT;
 }
@@ -229,6 +230,7 @@ static Lease *lease_new(const Hold *holds, guint count, const Request *request)
     g_assert(count <= LEASE_MAX_HOLDS);
     lease->link.data = lease;
     lease->count = count;
+    lease->judged = request && request->judge;
     for (guint i = 0; i < count; i++)
         lease->holds[i] = (Hold){.pool = pool_ref(holds[i].pool),
                                  .operation = holds[i].operation,

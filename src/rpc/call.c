@@ -217,6 +217,28 @@ bool turn_may_list(Turn *turn, Pool *pool, const char *volume_name, const char *
     return allowed(turn, turn->call->procedure->list_right, &subject, volume_key, NULL);
 }
 
+/* What is not listed has no key yet, or not any more. */
+static char *listed_key(Pool *pool, const char *volume_name)
+{
+    g_autoptr(VolumeRecord) record = pool_peek_volume(pool, volume_name);
+    g_autoptr(PoolDef) def = pool_definition(pool);
+
+    return record ? volume_record_key(record, def->target_path) : NULL;
+}
+
+bool turn_check_seen(Turn *turn, Pool *pool, const char *volume_name, GError **error)
+{
+    const AccessRight see_pool = {ACCESS_POOL, "getattr"}, see_volume = {ACCESS_VOLUME, "getattr"};
+    const Subject subject = subject_of(pool, volume_name);
+
+    if (!allowed(turn, see_pool, &subject, NULL, error))
+        return false;
+    if (!volume_name)
+        return true;
+    g_autofree char *key = listed_key(pool, volume_name);
+    return allowed(turn, see_volume, &subject, key, error);
+}
+
 Pool *turn_find_pool(Turn *turn, const RpcPool *handle, GError **error)
 {
     g_autoptr(Pool) pool =

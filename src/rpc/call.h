@@ -167,5 +167,9 @@ bool turn_check_access(Turn *turn, Pool *pool, const char *volume_name, const ch
 /* Whether anything is ever left out of lists. */
 bool turn_filters(Turn *turn);
 
+/* Whether the caller may know of a pool or, with a name, of a volume in it, which need not be
+ * listed: for what is not of the procedure's own list. */
+bool turn_check_seen(Turn *turn, Pool *pool, const char *volume_name, GError **error);
+
 /* Whether an entry is to be left in a list. */
 bool turn_may_list(Turn *turn, Pool *pool, const char *volume_name, const char *volume_key);

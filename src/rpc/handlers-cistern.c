@@ -26,17 +26,23 @@ static bool on_call_cancel(Turn *turn, const void *data, void *result, GError **
 
 /* ---- jobs ---- */
 
+/* Jobs are for those who may know of the pool and the volume. */
+static bool check_job_seen(Turn *turn, const JobInfo *info, GError **error)
+{
+    if (!turn_filters(turn))
+        return true;
+    g_autoptr(Pool) pool = engine_find_pool_by_name(turn_engine(turn), info->pool, error);
+    return pool && turn_check_seen(turn, pool, info->volume, error);
+}
+
 static bool fill_job(Turn *turn, const JobInfo *info, RpcJob *ret)
 {
-    g_autoptr(Pool) pool =
-        info->pool ? engine_find_pool_by_name(turn_engine(turn), info->pool, NULL) : NULL;
-
-    if (!turn_may_list(turn, pool, NULL, NULL))
+    if (!check_job_seen(turn, info, NULL))
         return false;
     *ret = (RpcJob){
         .id = info->id,
         .operation = g_strdup(info->operation),
-        .pool = g_strdup(info->pool ? info->pool : ""),
+        .pool = g_strdup(info->pool),
         .volume = g_strdup(info->volume),
         .client = g_strdup(info->client ? info->client : ""),
         .started = info->started,
@@ -46,28 +52,36 @@ static bool fill_job(Turn *turn, const JobInfo *info, RpcJob *ret)
     return true;
 }
 
-static void free_job_info(void *info)
-{
-    job_info_free(info);
-}
-
 static bool on_job_list(Turn *turn, const void *data, void *result, GError **error)
 {
-    GPtrArray *jobs = engine_list_jobs(turn_engine(turn));
+    g_autoptr(GPtrArray) jobs = engine_list_jobs(turn_engine(turn));
     RpcJobs *list = result;
 
     list->jobs = g_new0(RpcJob, jobs->len);
     for (guint i = 0; i < jobs->len; i++)
         if (fill_job(turn, jobs->pdata[i], &list->jobs[list->n_jobs]))
             list->n_jobs++;
-    g_ptr_array_set_free_func(jobs, free_job_info);
-    g_ptr_array_unref(jobs);
+    return true;
+}
+
+/* A number of no job passes: the engine says so. */
+static bool check_cancel(Turn *turn, guint64 id, GError **error)
+{
+    g_autoptr(GPtrArray) jobs = engine_list_jobs(turn_engine(turn));
+
+    for (guint i = 0; i < jobs->len; i++) {
+        const JobInfo *info = jobs->pdata[i];
+        if (info->id == id)
+            return check_job_seen(turn, info, error);
+    }
     return true;
 }
 
 static bool on_job_cancel(Turn *turn, const void *data, void *result, GError **error)
 {
-    return engine_cancel_job(turn_engine(turn), ((const RpcUint64 *)data)->value, error);
+    guint64 id = ((const RpcUint64 *)data)->value;
+
+    return check_cancel(turn, id, error) && engine_cancel_job(turn_engine(turn), id, error);
 }
 
 /* ---- volumes ---- */
@@ -151,6 +165,36 @@ static void fill_link(const ImageLink *link, RpcChainEntry *ret)
     };
 }
 
+/* A volume that is kept from the caller. */
+static bool check_link_seen(Turn *turn, const ImageLink *link, GError **error)
+{
+    g_autoptr(Pool) pool = NULL;
+    g_autoptr(VolumeRecord) record =
+        turn_filters(turn) ? engine_peek_volume_by_path(turn_engine(turn), link->path, &pool, NULL)
+                           : NULL;
+
+    return !record || turn_check_seen(turn, pool, volume_record_name(record), error);
+}
+
+/* The chain ends where the caller may not look: the path is told by the image above, all else by
+ * the hidden one. */
+static void fill_chain(Turn *turn, GPtrArray *links, RpcChain *ret)
+{
+    g_autoptr(GError) error = NULL;
+
+    ret->entries = g_new0(RpcChainEntry, links->len);
+    for (guint i = 0; i < links->len && !error; i++) {
+        const ImageLink *link = links->pdata[i];
+        RpcChainEntry *entry = &ret->entries[ret->n_entries++];
+        if (i == 0 || check_link_seen(turn, link, &error))
+            fill_link(link, entry);
+        else
+            *entry = (RpcChainEntry){.path = g_strdup(link->path),
+                                     .format = g_strdup(""),
+                                     .problem = g_strdup(error->message)};
+    }
+}
+
 static void free_link(void *link)
 {
     image_link_free(link);
@@ -159,16 +203,13 @@ static void free_link(void *link)
 static bool on_volume_chain(Turn *turn, const void *data, void *result, GError **error)
 {
     const RpcVolume *args = data;
-    RpcChain *chain = result;
     Request request = turn_request(turn);
     g_autoptr(Pool) pool = turn_find_volume_pool(turn, args, error);
     GPtrArray *links = pool ? volume_chain(pool, args->name, &request, error) : NULL;
 
     if (!links)
         return false;
-    chain->entries = g_new0(RpcChainEntry, links->len);
-    for (guint i = 0; i < links->len; i++)
-        fill_link(links->pdata[i], &chain->entries[chain->n_entries++]);
+    fill_chain(turn, links, result);
     g_ptr_array_set_free_func(links, free_link);
     g_ptr_array_unref(links);
     return true;

@@ -364,7 +364,7 @@ static const Procedure remote_procedures[] = {
 static const Procedure cistern_procedures[] = {
     OUR(VOLUME_LIST_PAGE, &volume_page_type, &volume_entries_type, RO,
         POOL("search_storage_vols"), VOLUMES_SEEN),
-    OUR(JOB_LIST, NONE, &jobs_type, RO, CONNECT("read"), POOLS_SEEN),
+    OUR(JOB_LIST, NONE, &jobs_type, RO, CONNECT("read")),
     OUR(JOB_CANCEL, &uint64_type, NONE, 0, CONNECT("write")),
     OUR(PROGRESS_SUBSCRIBE, &int_type, NONE, RO),
     OUR(PROGRESS, &rpc_progress_type, NONE, EVENT),

@@ -175,6 +175,31 @@ static void run_pair(Fixture *f, const Pair *pair)
     g_assert_true(first.done);
 }
 
+static bool allow_all(const Subject *subject, void *data, GError **error)
+{
+    return true;
+}
+
+/* Who isn't shown everything is told a job's number, not what it is about. */
+static void test_unnamed(Fixture *f, gconstpointer data)
+{
+    g_autoptr(Pool) pool = scene(f, "fs");
+    Background clone = {.f = f, .pool = pool, .volume = "n", .source = "v", .call = do_clone};
+    Request judged = *NOW(f);
+    g_autoptr(GError) error = NULL;
+
+    judged.judge = allow_all;
+    background_start_hung(&clone, "volume_clone", false);
+    g_assert_false(pool_stop(pool, &judged, &error));
+    g_assert_nonnull(strstr(error->message, " (clone)" IN_THE_WAY));
+    g_clear_error(&error);
+    g_assert_false(volume_delete(pool, "v", 0, &judged, &error));
+    g_assert_nonnull(strstr(error->message, "volume 'v' is still in use"));
+    g_assert_nonnull(strstr(error->message, " (clone)" IN_THE_WAY));
+    fake_release();
+    background_join(&clone);
+}
+
 static void test_pair(gconstpointer data)
 {
     Fixture f = {0};
@@ -415,6 +440,7 @@ int main(int argc, char **argv)
         g_autofree char *path = g_strdup_printf("/engine/leases/%s", pairs[i].name);
         g_test_add_data_func(path, &pairs[i], test_pair);
     }
+    ENGINE_TEST("/engine/leases/unnamed", test_unnamed);
     ENGINE_TEST("/engine/leases/wait-and-go", test_wait_and_go);
     ENGINE_TEST("/engine/leases/create-after-delete", test_create_after_delete);
     ENGINE_TEST("/engine/leases/cancel-waiting", test_cancel_waiting);
