@@ -2,6 +2,7 @@
 """For tests of access: a system bus of their own, a daemon that other users may reach, and actions
 done by other users."""
 
+import json
 import multiprocessing
 import os
 import subprocess
@@ -12,6 +13,7 @@ import libvirt
 from tap import Daemon, expect, wait_until
 
 NOBODY = 65534
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Bus:
@@ -34,6 +36,42 @@ class Bus:
     def close(self):
         self.bus.kill()
         self.bus.wait()
+
+
+class StandIn(Bus):
+    """A bus with polkit's stand-in, which denies all until it is told otherwise."""
+
+    def __init__(self, scratch):
+        super().__init__(scratch)
+        self.rules_file, self.log = os.path.join(scratch, "rules"), os.path.join(scratch, "asked")
+        self.polkit = None
+        self.start()
+
+    def start(self):
+        self.set_rules({"": "no"})
+        self.polkit = subprocess.Popen([os.path.join(HERE, "polkit-standin"), self.rules_file,
+                                        self.log], stdout=subprocess.PIPE)
+        expect(self.polkit.stdout.readline() == b"ready\n", "the stand-in runs")
+
+    def set_rules(self, rules):
+        """Sets the answers; see polkit-standin."""
+        with open(self.rules_file + ".new", "w", encoding="utf-8") as file:
+            json.dump(rules, file)
+        os.rename(self.rules_file + ".new", self.rules_file)
+        with open(self.log, "w", encoding="utf-8"):
+            pass
+
+    def asked(self):
+        with open(self.log, encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
+    def stop(self):
+        self.polkit.kill()
+        self.polkit.wait()
+
+    def close(self):
+        self.stop()
+        super().close()
 
 
 class Server(Daemon):

@@ -7,16 +7,19 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 
 import libvirt
 
+from callers import Server, StandIn
 from hosts import Hosts
 
 PROGRAM = 0x20008086
 OPEN, DEFINE_XML, SOURCES, SET_AUTOSTART, LIST_ALL, LOOKUP_TARGET = 1, 77, 75, 90, 281, 391
 LIST_VOLUMES, UPLOAD = 282, 208
-DENIED, NO_POOL, RPC = 29, 49, 39
+DENIED, NO_POOL, RPC, ACCESS_DENIED = 29, 49, 39, 88
+API = "org.libvirt.api."
 MIB = 1 << 20
 
 cases = []
@@ -198,7 +201,8 @@ def names(host, conn, pool):
     assert not os.path.exists(f"{host.folder}/escaped")
 
 
-@case("CVE-2020-10703: looking up a target path among pools without one")
+# Running pools without any target need a server: tests/unit/engine/test-definitions.c has them.
+@case("CVE-2020-10703: looking up a target path that no pool has")
 def target_path(host, conn, pool):
     for raw in (Raw(host.socket), Raw(host.socket_ro)):
         for path in ("", "/", "nothing", "/nothing", "x" * 5000):
@@ -229,6 +233,71 @@ def target_path_races(host, conn, pool):
     assert not failures, failures
 
 
+@case("CVE-2021-3667 and CVE-2023-3750: pools that come, go and are unmade while they are looked up")
+def target_path_undefined(host, conn, pool):
+    failures, over = [], threading.Event()
+
+    def look():
+        own = libvirt.openReadOnly(host.uri)
+        while not over.is_set():
+            code = refused(own.storagePoolLookupByTargetPath, f"{host.folder}/brief")
+            if code not in (0, NO_POOL):
+                failures.append(code)
+        own.close()
+
+    threads = [threading.Thread(target=look) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(40):
+        brief = conn.storagePoolDefineXML(pool_xml(host.folder, "brief"), 0)
+        brief.create(1)
+        brief.destroy()
+        brief.undefine()
+    over.set()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert not failures, failures
+    assert refused(conn.storagePoolLookupByTargetPath, f"{host.folder}/brief") == NO_POOL
+
+
+class Judged:
+    """A daemon that asks polkit's stand-in about each call; `rules` are its answers from then on."""
+
+    def __init__(self):
+        self.scratch = tempfile.TemporaryDirectory(prefix="cistern-bus.")
+        self.bus = StandIn(self.scratch.name)
+        self.server = Server(os.path.join(sys.argv[1], "src/daemon/cisternd"),
+                             'access_drivers = [ "polkit" ]')
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.close()
+        self.bus.close()
+        self.scratch.cleanup()
+
+
+@case("CVE-2021-3667: a look-up by target path that is denied leaves the pool free")
+def target_path_denied(host, conn, pool):
+    with Judged() as judged:
+        judged.bus.set_rules({"": "yes"})
+        folder = judged.server.scratch
+        own = libvirt.open(judged.server.uri)
+        kept = own.storagePoolDefineXML(pool_xml(folder, "kept"), 0)
+        kept.create(1)
+        judged.bus.set_rules({"": "yes", API + "storage-pool.getattr pool_name=kept": "no"})
+        for _ in range(20):
+            assert refused(own.storagePoolLookupByTargetPath, f"{folder}/kept") == ACCESS_DENIED
+        # Whoever still held it would keep these from their turn.
+        kept.refresh(0)
+        kept.createXML(volume_xml("v"), 0).delete(0)
+        kept.destroy()
+        kept.undefine()
+        assert refused(own.storagePoolLookupByTargetPath, f"{folder}/kept") == NO_POOL
+
+
 @case("CVE-2024-2494 and CVE-2026-18917: no length from the wire reaches an allocator")
 def lengths(host, conn, pool):
     before = resident(host)
@@ -249,6 +318,36 @@ def parse_after_check(host, conn, pool):
             (93, text("p") + pool.UUID() + text("<not xml") + bytes(4)),
             (SOURCES, text("dir") + struct.pack(">I", 1) + text("<not xml") + bytes(4))):
         assert raw.code(procedure, arguments) == DENIED, procedure
+
+
+@case("CVE-2025-12748: nothing is parsed for a writer whom the access driver denies")
+def parse_after_driver(host, conn, pool):
+    with Judged() as judged:
+        judged.bus.set_rules({"": "yes"})
+        folder = judged.server.scratch
+        own = libvirt.open(judged.server.uri)
+        open_pool = own.storagePoolDefineXML(pool_xml(folder, "open"), 0)
+        open_pool.create(1)
+        source = open_pool.createXML(volume_xml("v"), 0)
+        deep = "<pool>" + "<a>" * 500000
+        laughs = "<!DOCTYPE p [<!ENTITY a 'ha'><!ENTITY b '&a;&a;'>]><pool type='dir'>&b;</pool>"
+        judged.bus.set_rules({"": "yes"} | {API + right: "no" for right in (
+            "storage-pool.write", "storage-pool.start", "storage-vol.create",
+            "connect.detect-storage-pools")})
+        before = judged.server.rss()
+        for document in ("<not xml", laughs, deep):
+            for function, arguments in (
+                    (own.storagePoolDefineXML, (document, 0)),
+                    (own.storagePoolCreateXML, (document, 0)),
+                    (open_pool.createXML, (document, 0)),
+                    (open_pool.createXMLFrom, (document, source, 0)),
+                    (own.findStoragePoolSources, ("netfs", document, 0))):
+                assert refused(function, *arguments) == ACCESS_DENIED, function
+        grown = judged.server.rss() - before
+        assert os.environ.get("CISTERN_TEST_SANITIZED") or grown < 65536, f"{grown} KiB more"
+        judged.bus.set_rules({"": "yes"})
+        assert refused(own.storagePoolDefineXML, "<not xml", 0) not in (0, ACCESS_DENIED)
+        assert os.listdir(f"{folder}/open") == ["v"]
 
 
 def main():

@@ -571,11 +571,17 @@ static const Backend fake_scsi = {
     .scan = fake_op_scan,
 };
 
+/* On the network alone: no target, so no paths. */
+static const Backend fake_sheepdog = {
+    .schema = {.type = "sheepdog", .number = 10, .list_flag = 1 << 15},
+    .scan = fake_op_scan,
+};
+
 static const Backend fake_rbd = {
     .schema = {.type = "rbd", .number = 8, .list_flag = 1 << 14},
     .unavailable = "not built",
 };
 
-const Backend *const fake_backends[] = {&fake_dir,  &fake_fs,  &fake_logical,
-                                        &fake_scsi, &fake_rbd, &fake_zfs};
+const Backend *const fake_backends[] = {&fake_dir, &fake_fs,       &fake_logical, &fake_scsi,
+                                        &fake_rbd, &fake_sheepdog, &fake_zfs};
 const guint n_fake_backends = G_N_ELEMENTS(fake_backends);

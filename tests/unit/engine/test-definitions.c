@@ -289,6 +289,25 @@ static void test_lookups(Fixture *f, gconstpointer data)
     g_assert_null(engine_find_pool_by_target_path(f->engine, "/fake/p", &error));
 }
 
+/* Running pools without a target are passed over (CVE-2020-10703), whichever come first. */
+static void test_lookup_without_target(Fixture *f, gconstpointer data)
+{
+    g_autoptr(Pool) first G_GNUC_UNUSED = fixture_define_started(f, "sheepdog", "a");
+    g_autoptr(Pool) pool = fixture_define_started(f, "dir", "p");
+    g_autoptr(Pool) last G_GNUC_UNUSED = fixture_define_started(f, "sheepdog", "z");
+    g_autoptr(PoolDef) def = pool_definition(first);
+    static const char *const misses[] = {"", "/", "a", "/fake/a", "/fake/z"};
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(def->target_path);
+    g_autoptr(Pool) found = engine_find_pool_by_target_path(f->engine, "/fake/p", &error);
+    g_assert_true(found == pool);
+    for (guint i = 0; i < G_N_ELEMENTS(misses); i++) {
+        g_assert_null(engine_find_pool_by_target_path(f->engine, misses[i], &error));
+        check_error_prefix(&error, ERROR_NO_POOL, "Storage pool not found: ");
+    }
+}
+
 static char *pool_names(Fixture *f, guint filter)
 {
     g_autoptr(GPtrArray) pools = engine_list_pools(f->engine, filter);
@@ -398,6 +417,7 @@ int main(int argc, char **argv)
     ENGINE_TEST("/engine/definitions/lookups", test_lookups);
     ENGINE_TEST("/engine/definitions/filter", test_filter);
     ENGINE_TEST("/engine/definitions/discovery", test_discovery);
+    ENGINE_TEST("/engine/definitions/lookup-without-target", test_lookup_without_target);
     ENGINE_TEST("/engine/definitions/capabilities", test_capabilities);
     return g_test_run();
 }
