@@ -100,11 +100,11 @@ static gssize copy_chunk(Copy *copy, guint64 offset, guint64 size, GError **erro
     return copy_by_buffer(copy, offset, size, error);
 }
 
-static void move_on(Copy *copy, guint64 offset)
+static bool move_on(Copy *copy, guint64 offset, GError **error)
 {
-    io_pass_moved(&copy->reading, offset);
-    io_pass_moved(&copy->writing, offset);
     operation_set_progress(copy->op, offset, copy->length);
+    return io_pass_moved(&copy->reading, offset, error) &&
+           io_pass_moved(&copy->writing, offset, error);
 }
 
 static bool zero_chunks(Copy *copy, guint64 start, guint64 end, GError **error)
@@ -112,10 +112,10 @@ static bool zero_chunks(Copy *copy, guint64 start, guint64 end, GError **error)
     while (start < end) {
         guint64 size = MIN(end - start, KERNEL_CHUNK);
         if (!operation_check(copy->op, error) ||
-            !copy->to->ops->zero(copy->to, start, size, false, error))
+            !copy->to->ops->zero(copy->to, start, size, false, error) ||
+            !move_on(copy, start + size, error))
             return false;
         start += size;
-        move_on(copy, start);
     }
     return true;
 }
@@ -131,7 +131,8 @@ static bool copy_data(Copy *copy, guint64 start, guint64 end, GError **error)
         if (done == 0) /* the source became shorter */
             return copy->fresh || zero_chunks(copy, start, end, error);
         start += (guint64)done;
-        move_on(copy, start);
+        if (!move_on(copy, start, error))
+            return false;
     }
     return true;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "io.h"
 
+#include "errors.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/uio.h>
@@ -44,33 +46,52 @@ static void let_go(const IoPass *pass, guint64 start, guint64 end)
     (void)posix_fadvise(pass->fd, (off_t)start, (off_t)(end - start), POSIX_FADV_DONTNEED);
 }
 
-/* Only what is on the disk can be let go. By now it mostly is; the wait keeps us from writing
- * faster than the disk. */
-static void end_writing(IoPass *pass, guint64 offset)
+/* What can't be asked to write early writes at the flush. Any other failure is of data that was
+ * written before. */
+static bool sync_range(const IoPass *pass, guint64 start, guint64 end, unsigned flags,
+                       GError **error)
 {
-    (void)sync_file_range(pass->fd, (off_t)pass->reached, (off_t)(offset - pass->reached),
-                          SYNC_FILE_RANGE_WRITE);
-    if (offset <= pass->kept)
-        return;
-    guint64 end = offset - KEPT;
-    (void)sync_file_range(pass->fd, (off_t)pass->behind, (off_t)(end - pass->behind),
-                          SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-                              SYNC_FILE_RANGE_WAIT_AFTER);
-    let_go(pass, pass->behind, end);
-    pass->behind = end;
+    if (sync_file_range(pass->fd, (off_t)start, (off_t)(end - start), flags) == 0 ||
+        errno == ENOSYS || errno == EINVAL || errno == ESPIPE)
+        return true;
+    return error_set_errno(error, ORIGIN_STORAGE, errno,
+                           "cannot write what lies before offset %" G_GUINT64_FORMAT " to disk",
+                           end);
 }
 
-static void end_reading(IoPass *pass, guint64 offset)
+/* Only what is on the disk can be let go. By now it mostly is; the wait keeps us from writing
+ * faster than the disk. */
+static bool end_writing(IoPass *pass, guint64 offset, GError **error)
+{
+    if (!sync_range(pass, pass->reached, offset, SYNC_FILE_RANGE_WRITE, error))
+        return false;
+    if (offset <= pass->kept)
+        return true;
+    guint64 end = offset - KEPT;
+    if (!sync_range(pass, pass->behind, end,
+                    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                        SYNC_FILE_RANGE_WAIT_AFTER,
+                    error))
+        return false;
+    let_go(pass, pass->behind, end);
+    pass->behind = end;
+    return true;
+}
+
+static bool end_reading(IoPass *pass, guint64 offset, GError **error)
 {
     if (pass->reached >= pass->kept && !pass->was_cached)
         let_go(pass, pass->reached, offset);
+    return true;
 }
 
-void io_pass_moved(IoPass *pass, guint64 offset)
+bool io_pass_moved(IoPass *pass, guint64 offset, GError **error)
 {
     if (pass->fd < 0 || offset < pass->reached + (pass->writes ? WRITE_WINDOW : READ_WINDOW))
-        return;
-    (pass->writes ? end_writing : end_reading)(pass, offset);
+        return true;
+    if (!(pass->writes ? end_writing : end_reading)(pass, offset, error))
+        return false;
     pass->reached = offset;
     look_ahead(pass);
+    return true;
 }

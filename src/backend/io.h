@@ -62,8 +62,9 @@ typedef struct IoPass {
 } IoPass;
 
 void io_pass_begin(IoPass *pass, const Io *io, bool writes, guint64 offset);
-/* Everything before `offset` was moved. Cheap; may be called often. */
-void io_pass_moved(IoPass *pass, guint64 offset);
+/* Everything before `offset` was moved. Cheap; may be called often. Fails when the disk didn't take
+ * something that was written: the kernel tells that once, so no later flush says it again. */
+bool io_pass_moved(IoPass *pass, guint64 offset, GError **error);
 
 typedef enum IoCopyFlag {
     /* The target has its size and reads as zeros: holes and blocks of zeros are left out. */

@@ -28,6 +28,7 @@ struct VolumeStream {
     guint64 data_start; /* of sparse downloads: where the next data is */
     guint64 data_end;
     IoPass pass;
+    bool is_lost;     /* of an upload: something of it is not on the disk, and nobody knows what */
     bool noted;       /* of an upload: there is a note of it */
     gint64 next_note; /* when the next is due, monotonic */
 };
@@ -172,11 +173,21 @@ static guint64 room(const VolumeStream *stream)
     return stream->end > stream->position ? stream->end - stream->position : 0;
 }
 
-static void advance(VolumeStream *stream, guint64 size)
+/* The disk didn't take what was written before. Takes over `failure`. */
+static bool stream_lost(VolumeStream *stream, GError *failure, GError **error)
 {
+    stream->is_lost = true;
+    return stream_failed(stream, failure, error);
+}
+
+static bool advance(VolumeStream *stream, guint64 size, GError **error)
+{
+    GError *failure = NULL;
+
     stream->position += size;
-    io_pass_moved(&stream->pass, stream->position);
     operation_add_progress(stream->op, size);
+    return io_pass_moved(&stream->pass, stream->position, &failure) ||
+           stream_lost(stream, failure, error);
 }
 
 static bool write_chunk(VolumeStream *stream, const void *data, gsize size, GError **error)
@@ -188,8 +199,7 @@ static bool write_chunk(VolumeStream *stream, const void *data, gsize size, GErr
     note_first(stream);
     if (!stream->io->ops->write(stream->io, data, size, stream->position, &failure))
         return stream_failed(stream, failure, error);
-    advance(stream, size);
-    return true;
+    return advance(stream, size, error);
 }
 
 /* What is noted is on the disk. */
@@ -200,7 +210,7 @@ static bool note_if_due(VolumeStream *stream, GError **error)
     if (!stream->noted || g_get_monotonic_time() < stream->next_note)
         return true;
     if (!io_settle(stream->io, &failure))
-        return stream_failed(stream, failure, error);
+        return stream_lost(stream, failure, error);
     note_upload(stream);
     return true;
 }
@@ -224,8 +234,7 @@ static bool zero_chunk(VolumeStream *stream, guint64 length, GError **error)
     note_first(stream);
     if (!stream->io->ops->zero(stream->io, stream->position, length, false, &failure))
         return stream_failed(stream, failure, error);
-    advance(stream, length);
-    return true;
+    return advance(stream, length, error);
 }
 
 /* In portions as far as there is something to zero; the rest only makes the volume longer. */
@@ -283,8 +292,7 @@ static bool read_data(VolumeStream *stream, void *buffer, gsize size, StreamPiec
     if (got < 0)
         return false;
     ret->size = (gsize)got;
-    advance(stream, ret->size);
-    return true;
+    return advance(stream, ret->size, error);
 }
 
 static bool read_piece(VolumeStream *stream, void *buffer, gsize size, StreamPiece *ret,
@@ -296,8 +304,7 @@ static bool read_piece(VolumeStream *stream, void *buffer, gsize size, StreamPie
     guint64 start = MIN(stream->data_start, stream->end);
     if (start > stream->position) {
         ret->hole = start - stream->position;
-        advance(stream, ret->hole);
-        return true;
+        return advance(stream, ret->hole, error);
     }
     if (stream->data_end <= stream->position)
         return true;
@@ -382,7 +389,8 @@ static bool close_upload(VolumeStream *stream, bool whole, GError **error)
 
     g_clear_pointer(&stream->io, io_close); /* some storage shows the data only now */
     pool_settle_volume(pool, stream->name, &left);
-    settle_note(stream, flushed && whole, flushed ? left.volume : NULL);
+    bool safe = flushed && !stream->is_lost;
+    settle_note(stream, safe && whole, safe ? left.volume : NULL);
     event_push(pool->engine->events, EVENT_REFRESHED, pool->name, &pool->uuid);
     event_deliver(pool->engine->events);
     return flushed;

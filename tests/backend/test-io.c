@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -301,7 +302,7 @@ static void pass_over(Io *io, bool writes)
             g_assert_true(io->ops->write(io, bytes, MIB, at, NULL));
         else
             g_assert_cmpint(io->ops->read(io, bytes, MIB, at, NULL), ==, MIB);
-        io_pass_moved(&pass, at + MIB);
+        g_assert_true(io_pass_moved(&pass, at + MIB, NULL));
     }
 }
 
@@ -324,6 +325,34 @@ static void test_pass(void)
     guint64 before = resident(io, PASS_SIZE);
     pass_over(io, false);
     g_assert_cmpuint(resident(io, PASS_SIZE), >=, before);
+}
+
+static guint waits_to_fail; /* the n-th wait for the disk from now on fails; 0: none */
+
+/* Takes the place of the C library's. What the kernel tells here it doesn't tell at a flush. */
+int sync_file_range(int fd, off64_t offset, off64_t length, unsigned flags)
+{
+    if (flags & SYNC_FILE_RANGE_WAIT_BEFORE && waits_to_fail > 0 && --waits_to_fail == 0) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_sync_file_range, fd, offset, length, flags);
+}
+
+/* What the disk refuses in the middle of a long copy is an error of the copy. */
+static void test_pass_fails(void)
+{
+    g_autoptr(Io) from = open_scratch(PASS_SIZE), to = open_scratch(PASS_SIZE);
+
+    for (guint64 at = 0; at < PASS_SIZE; at += MIB)
+        put(from, "data", at);
+    for (guint failures = 1; failures <= 3; failures++) {
+        g_autoptr(GError) error = NULL;
+        waits_to_fail = failures;
+        g_assert_false(io_copy(from, to, PASS_SIZE, IO_COPY_FRESH, NULL, &error));
+        g_assert_error(error, CISTERN_ERROR, ERROR_SYSTEM);
+        g_assert_cmpint(error_errno(error), ==, EIO);
+    }
 }
 
 static void test_copy_over_data(void)
@@ -422,6 +451,7 @@ int main(int argc, char **argv)
     g_test_add_func("/io/partition", test_partition);
     g_test_add_func("/io/copy-fails", test_copy_fails);
     g_test_add_func("/io/pass", test_pass);
+    g_test_add_func("/io/pass-fails", test_pass_fails);
     g_test_add_func("/io/copy-over-data", test_copy_over_data);
     g_test_add_func("/io/copy-fresh", test_copy_fresh);
     g_test_add_func("/crew/all-once", test_crew);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "engine-fixture.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* The engine over a real folder: what others do there is seen, and what it does itself. */
 
@@ -195,6 +198,54 @@ static void test_chain(Fixture *f, gconstpointer data)
     g_assert_cmpint(error_code(error), ==, ERROR_NO_VOLUME);
 }
 
+static bool flush_fails; /* the next one */
+
+/* Takes the place of the C library's; like the kernel it tells a failure once. */
+int fdatasync(int fd)
+{
+    if (!flush_fails)
+        return (int)syscall(SYS_fdatasync, fd);
+    flush_fails = false;
+    errno = EIO;
+    return -1;
+}
+
+static guint64 resume_at(Fixture *f, Pool *pool)
+{
+    ResumePoint point = {0};
+    GError *error = NULL;
+
+    volume_resume_point(pool, "a", NOW(f), &point, &error);
+    g_assert_no_error(error);
+    return point.done;
+}
+
+/* One that breaks off at once, and one of which something was lost before, which only then was
+ * told. */
+static void test_lost_upload(Fixture *f, gconstpointer data)
+{
+    g_autoptr(Pool) pool = start_pool(f);
+    g_autoptr(GError) error = NULL;
+    static const char text[4096];
+
+    fixture_create_volume(f, pool, "a", sizeof text);
+    for (guint lost = 0; lost < 2; lost++) {
+        VolumeStream *stream =
+            volume_stream_open(pool, "a", VOLUME_WRITE, &(StreamRange){0}, 0, NOW(f), &error);
+        g_assert_no_error(error);
+        if (lost)
+            g_usleep(G_USEC_PER_SEC + G_USEC_PER_SEC / 10); /* a note is due then */
+        flush_fails = lost;
+        bool written = volume_stream_write(stream, text, sizeof text, &error);
+        g_assert_cmpint(written, ==, !lost);
+        if (lost)
+            check_error(&error, ERROR_SYSTEM,
+                        "pool 'p': volume 'a': cannot write the data to disk: Input/output error");
+        g_assert_true(volume_stream_close(stream, false, &error));
+        g_assert_cmpuint(resume_at(f, pool), ==, lost ? 0 : sizeof text);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -204,5 +255,6 @@ int main(int argc, char **argv)
     REAL_ENGINE_TEST("/engine/folder/missing-folder", test_missing_folder);
     REAL_ENGINE_TEST("/engine/folder/restart", test_restart);
     REAL_ENGINE_TEST("/engine/folder/chain", test_chain);
+    REAL_ENGINE_TEST("/engine/folder/lost-upload", test_lost_upload);
     return g_test_run();
 }
