@@ -616,6 +616,30 @@ static void test_paths(World *world, gconstpointer label)
     }
 }
 
+/* Before anything is made. */
+static void test_encrypted(World *world, gconstpointer label)
+{
+    g_autofree char *name = NULL;
+    VolumeState none = {0};
+    Io *opened = NULL;
+
+    NEEDS_LOOP(world);
+    g_autoptr(VolumeDef) from = make(world, 1, 4 * MIB);
+    name = name_of(world, 2);
+    g_autoptr(VolumeDef) spec = spec_new(name, 4 * MIB, CONTENT_NONE);
+    spec->target.encryption.format = ENCRYPTION_LUKS;
+    assert_refused(backend_disk.volume_create(world->pool, world->op, spec, 0, &none, refusal),
+                   ERROR_CONFIG_UNSUPPORTED, "create a plain one and encrypt it in the machine");
+    g_assert_true(
+        backend_disk.volume_open(world->pool, world->op, from, VOLUME_READ, &opened, NULL));
+    g_autoptr(Io) io = opened;
+    const VolumeSource source = {.pool = world->pool, .volume = from, .io = io};
+    assert_refused(backend_disk.volume_clone(world->pool, world->op, spec, &source, 0, &none,
+                                             refusal),
+                   ERROR_CONFIG_UNSUPPORTED, "create a plain one and encrypt it in the machine");
+    g_assert_null(look(world, 2));
+}
+
 #define ADD(path, label, function)                                                                 \
     g_test_add("/disk-pool/" path, World, label, setup, function, teardown)
 
@@ -629,6 +653,7 @@ int main(int argc, char **argv)
     if (label_has_tests("bsd"))
         ADD("life/bsd", "bsd", test_life);
     ADD("names", "gpt", test_names);
+    ADD("encrypted", "gpt", test_encrypted);
     ADD("resize/gpt", "gpt", test_resize);
     ADD("resize/dos", "dos", test_resize);
     ADD("in-use", "gpt", test_in_use);

@@ -4,8 +4,10 @@
 #include "fd.h"
 #include "label-skip.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Partition tables on image files, as the libraries have them; the kernel has no part in it. */
@@ -564,6 +566,41 @@ static void test_changed(gconstpointer name)
     assert_has(table, &made);
 }
 
+static guint flushes_to_fail; /* so many from now on, the library's own among them */
+
+/* Takes the place of the C library's. */
+int fsync(int fd)
+{
+    if (flushes_to_fail == 0)
+        return (int)syscall(SYS_fsync, fd);
+    flushes_to_fail--;
+    errno = EIO;
+    return -1;
+}
+
+/* A disk that doesn't take all of a table has the old one afterwards. */
+static void test_put_back(gconstpointer name)
+{
+    autoimage Image image = {.fd = -1};
+    g_autoptr(GError) error = NULL;
+
+    image_open(&image, name, 64 * MIB);
+    format(&image);
+    g_autoptr(PartitionTable) first = read_table(&image);
+    Partition kept = add(first, PARTITION_PLAIN, CONTENT_NONE, 8 * MIB);
+    write_table(first);
+    g_autoptr(PartitionTable) table = read_table(&image);
+    add(table, PARTITION_PLAIN, CONTENT_NONE, 4 * MIB);
+    flushes_to_fail = 2;
+    g_assert_false(partition_table_write(table, &error));
+    g_assert_nonnull(strstr(error->message, g_strerror(EIO)));
+    g_assert_false(table->is_written);
+    g_autoptr(PartitionTable) again = read_table(&image);
+    g_assert_cmpuint(count_listed(again), ==, 1);
+    assert_has(again, &kept);
+    g_assert_true(partition_table_check_sound(again, NULL));
+}
+
 static void test_tiny(void)
 {
     static const guint64 sizes[] = {512, 4096, 16384, 65536, MIB, 2 * MIB};
@@ -637,6 +674,9 @@ int main(int argc, char **argv)
     g_test_add_data_func("/partition-table/changed/gpt", "gpt", test_changed);
     g_test_add_data_func("/partition-table/changed/dos", "dos", test_changed);
     g_test_add_data_func("/partition-table/changed/sun", "sun", test_changed);
+    g_test_add_data_func("/partition-table/put-back/gpt", "gpt", test_put_back);
+    g_test_add_data_func("/partition-table/put-back/dos", "dos", test_put_back);
+    g_test_add_data_func("/partition-table/put-back/sun", "sun", test_put_back);
     g_test_add_func("/partition-table/tiny", test_tiny);
     g_test_add_func("/partition-table/detect", test_detect);
     return g_test_run();

@@ -54,7 +54,10 @@ static bool run_steps(const Wipe *wipe, StepFunc step, guint64 chunk, const char
         if (!operation_check(wipe->op, error))
             return false;
         if (!step(wipe, done, size))
-            return failed(wipe, what, error);
+            return error_set_errno(error, ORIGIN_STORAGE, errno,
+                                   "%s '%s' between offsets %" G_GUINT64_FORMAT
+                                   " and %" G_GUINT64_FORMAT,
+                                   what, wipe->path, done, done + size);
         operation_set_progress(wipe->op, done + size, wipe->size);
     }
     return flush(wipe, error);

@@ -5,6 +5,7 @@
 #include "errors.h"
 #include "kernel-partition.h"
 #include "log.h"
+#include "mapped-partition.h"
 #include "signature.h"
 
 #include <errno.h>
@@ -148,6 +149,9 @@ bool disk_open(const PoolDef *pool, DiskAccess access, Operation *op, Disk *ret,
     ret->label = disk_label(pool, error);
     if (!ret->label || !open_node(ret, access, error) || !lock_disk(ret, access, op, error))
         return false;
+    /* What counts is on the disk, not what is remembered of it: it may fail by now, or another
+     * host may have written it. */
+    (void)posix_fadvise(ret->fd, 0, 0, POSIX_FADV_DONTNEED);
     find_names(ret);
     return true;
 }
@@ -229,14 +233,21 @@ void disk_let_go(Disk *disk, Operation *op)
 
 /* ---- names ---- */
 
-char *disk_partition_node(const Disk *disk, guint number)
+static char *own_node(const Disk *disk, guint number)
 {
     return g_strdup_printf("%s%s%u", disk->node, disk->separator ? "p" : "", number);
 }
 
+char *disk_partition_node(const Disk *disk, guint number)
+{
+    char *node = disk->is_mapped ? mapped_partition_node(disk, number) : NULL;
+
+    return node ? node : own_node(disk, number);
+}
+
 char *disk_partition_name(const Disk *disk, guint number)
 {
-    g_autofree char *node = disk_partition_node(disk, number);
+    g_autofree char *node = own_node(disk, number);
 
     return g_path_get_basename(node);
 }

@@ -49,7 +49,8 @@ PartitionTable *disk_read_table(const Disk *disk, GError **error);
 /* The label is the pool's. Errors: libvirt's. */
 bool disk_check_label(const Disk *disk, GError **error);
 
-/* "sda1", and "/dev/sda1". Owned by the caller. */
+/* "sda1", and "/dev/sda1", or what another program has named that partition of a device-mapper
+ * disk. Owned by the caller. */
 char *disk_partition_name(const Disk *disk, guint number);
 char *disk_partition_node(const Disk *disk, guint number);
 /* The node's lasting name in the pool's target folder, as udev has it, or else the node. */

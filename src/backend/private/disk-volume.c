@@ -340,7 +340,9 @@ static void remove_again(const PoolDef *pool, guint number)
     g_autoptr(GError) error = NULL;
 
     if (!change_begin(&change, pool, NULL, &error) ||
-        !partition_table_remove(change.table, number, &error) || !change_commit(&change, &error))
+        (partition_table_find(change.table, number) &&
+         (!partition_table_remove(change.table, number, &error) ||
+          !change_commit(&change, &error))))
         log_warning("pool '%s': partition %u, whose making failed, can't be removed: %s",
                     pool->name, number, error->message);
 }
@@ -399,14 +401,16 @@ static bool show_draft(const PoolDef *pool, Operation *op, const VolumeDef *spec
 }
 
 /* The table gets what the kernel shows already, if the place is still free. */
-static bool enter_draft(const PoolDef *pool, Operation *op, const Partition *draft, GError **error)
+static bool enter_draft(const PoolDef *pool, Operation *op, const Partition *draft,
+                        bool *ret_written, GError **error)
 {
     autochange Change change;
 
-    if (!change_begin(&change, pool, op, error))
+    if (!change_begin(&change, pool, op, error) || !partition_table_add(change.table, draft, error))
         return false;
-    return partition_table_add(change.table, draft, error) &&
-           partition_table_write(change.table, error);
+    bool ok = partition_table_write(change.table, error);
+    *ret_written = change.table->is_written;
+    return ok;
 }
 
 /* The disk was let go: it is opened anew, for this alone. */
@@ -424,8 +428,8 @@ static void drop_draft(const Disk *disk, guint number)
 
 /* It is held open from before the disk is let go to the end, or udev might take it away. */
 static bool fill_draft(Change *change, const PoolDef *pool, const VolumeDef *spec,
-                       const Partition *draft, const VolumeSource *source, VolumeState *ret,
-                       GError **error)
+                       const Partition *draft, const VolumeSource *source, bool *ret_written,
+                       VolumeState *ret, GError **error)
 {
     g_autofree char *node = disk_partition_node(&change->disk, draft->number);
     autofd int held = open(node, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -434,7 +438,7 @@ static bool fill_draft(Change *change, const PoolDef *pool, const VolumeDef *spe
     return device_await(node, true, change->op, error) &&
            device_volume_apply_permissions(node, &spec->target.permissions, error) &&
            device_volume_fill(node, false, source, change->op, error) &&
-           enter_draft(pool, change->op, draft, error) &&
+           enter_draft(pool, change->op, draft, ret_written, error) &&
            finish_node(&change->disk, change->table, draft, spec, change->op, ret, error);
 }
 
@@ -443,6 +447,7 @@ bool disk_volume_clone(const PoolDef *pool, Operation *op, const VolumeDef *spec
 {
     autochange Change change = {.disk = DISK_INIT};
     Partition draft = {0};
+    bool written = false;
     guint64 size = 0;
 
     if (flags & VOLUME_CREATE_REFLINK)
@@ -451,8 +456,10 @@ bool disk_volume_clone(const PoolDef *pool, Operation *op, const VolumeDef *spec
     if (!check_spec(spec, error) || !device_volume_content_size(source, &size, error) ||
         !show_draft(pool, op, spec, MAX(size, spec->capacity), &change, &draft, error))
         return false;
-    if (fill_draft(&change, pool, spec, &draft, source, ret, error))
+    if (fill_draft(&change, pool, spec, &draft, source, &written, ret, error))
         return true;
+    if (written)
+        remove_again(pool, draft.number);
     drop_draft(&change.disk, draft.number);
     return false;
 }

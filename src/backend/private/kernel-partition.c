@@ -141,16 +141,21 @@ static bool plain_remove(const Disk *disk, guint number, Operation *op, bool *re
                            disk->path);
 }
 
+typedef bool (*ReleaseFunc)(const Disk *disk, guint number, Operation *op, bool *ret_busy,
+                            GError **error);
+
 /* How the kernel is told. */
 typedef struct Teller {
     bool (*add)(const Disk *disk, const Partition *partition, Operation *op, GError **error);
     bool (*resize)(const Disk *disk, const Partition *partition, Operation *op, GError **error);
-    bool (*remove)(const Disk *disk, guint number, Operation *op, bool *ret_busy, GError **error);
+    ReleaseFunc remove;
+    ReleaseFunc let_shrink; /* nobody has it open any more, and it may be gone */
 } Teller;
 
 static const Teller tellers[] = {
-    [false] = {plain_add, plain_resize, plain_remove},
-    [true] = {mapped_partition_add, mapped_partition_resize, mapped_partition_remove},
+    [false] = {plain_add, plain_resize, plain_remove, plain_remove},
+    [true] = {mapped_partition_add, mapped_partition_resize, mapped_partition_remove,
+              mapped_partition_check_idle},
 };
 
 bool kernel_partition_add(const Disk *disk, const Partition *partition, Operation *op,
@@ -178,13 +183,13 @@ static char *partition_use(const Disk *disk, guint number)
     return partition ? device_use(partition->device) : NULL;
 }
 
-bool kernel_partition_remove(const Disk *disk, guint number, Operation *op, GError **error)
+static bool release(const Disk *disk, guint number, ReleaseFunc func, Operation *op, GError **error)
 {
     for (guint tries = 0;; tries++) {
         g_autoptr(GError) failure = NULL;
         bool busy = false;
 
-        if (tellers[disk->is_mapped].remove(disk, number, op, &busy, &failure))
+        if (func(disk, number, op, &busy, &failure))
             return true;
         if (!busy) {
             g_propagate_error(error, g_steal_pointer(&failure));
@@ -197,6 +202,11 @@ bool kernel_partition_remove(const Disk *disk, guint number, Operation *op, GErr
             return false;
         g_usleep(PROBE_PAUSE);
     }
+}
+
+bool kernel_partition_remove(const Disk *disk, guint number, Operation *op, GError **error)
+{
+    return release(disk, number, tellers[disk->is_mapped].remove, op, error);
 }
 
 /* ---- showing ---- */
@@ -279,6 +289,14 @@ static bool is_in_the_way(const KernelPartition *known, GArray *from, GArray *to
            !can_stay(before, find(to, known->number));
 }
 
+static ReleaseFunc release_func(const Disk *disk, const KernelPartition *known, GArray *to)
+{
+    const Partition *after = find(to, known->number);
+    const Teller *teller = &tellers[disk->is_mapped];
+
+    return after && after->start == known->start ? teller->let_shrink : teller->remove;
+}
+
 bool kernel_partitions_make_way(const Disk *disk, GArray *from, GArray *to, Operation *op,
                                 GError **error)
 {
@@ -288,7 +306,7 @@ bool kernel_partitions_make_way(const Disk *disk, GArray *from, GArray *to, Oper
         const KernelPartition *partition = &g_array_index(known, KernelPartition, i - 1);
         if (!is_in_the_way(partition, from, to))
             continue;
-        if (!kernel_partition_remove(disk, partition->number, op, error)) {
+        if (!release(disk, partition->number, release_func(disk, partition, to), op, error)) {
             kernel_partitions_show(disk, from, op, NULL);
             return false;
         }

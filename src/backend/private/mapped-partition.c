@@ -107,6 +107,13 @@ static char *shown_name(const Disk *disk, guint number)
     return partition ? read_line(partition->device, "dm/name") : NULL;
 }
 
+char *mapped_partition_node(const Disk *disk, guint number)
+{
+    g_autofree char *name = shown_name(disk, number);
+
+    return name ? g_strconcat(FOLDER, name, NULL) : NULL;
+}
+
 /* kpartx's, so that it sees ours and we see its. */
 static char *uuid_of(const Disk *disk, guint number)
 {
@@ -162,17 +169,31 @@ bool mapped_partition_resize(const Disk *disk, const Partition *partition, Opera
     return run(op, reload, error) && run(op, resume, error);
 }
 
-bool mapped_partition_remove(const Disk *disk, guint number, Operation *op, bool *ret_busy,
-                             GError **error)
+bool mapped_partition_check_idle(const Disk *disk, guint number, Operation *op, bool *ret_busy,
+                                 GError **error)
 {
     g_autofree char *name = shown_name(disk, number);
     guint open_count = 0;
 
+    *ret_busy = name && mapper_open_count(name, &open_count) && open_count > 0;
+    return !*ret_busy || error_set(error, ERROR_OPERATION_INVALID, ORIGIN_STORAGE, "'%s%s' is open",
+                                   FOLDER, name);
+}
+
+bool mapped_partition_remove(const Disk *disk, guint number, Operation *op, bool *ret_busy,
+                             GError **error)
+{
+    g_autofree char *name = shown_name(disk, number);
+    GError *failure = NULL;
+
     if (!name)
         return true;
+    if (!mapped_partition_check_idle(disk, number, op, ret_busy, error))
+        return false;
     const char *const argv[] = {"dmsetup", "remove", "--", name, NULL};
-    if (run(op, argv, error))
+    if (run(op, argv, &failure))
         return true;
-    *ret_busy = mapper_open_count(name, &open_count) && open_count > 0;
+    *ret_busy = strstr(failure->message, "busy") != NULL; /* whoever it was may be gone by now */
+    g_propagate_error(error, failure);
     return false;
 }

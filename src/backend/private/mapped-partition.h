@@ -17,11 +17,17 @@ void mapped_partitions_read(dev_t disk, GArray *partitions);
  * Errors: ERROR_OPERATION_INVALID with the path to use. */
 bool mapped_disk_check_name(const Disk *disk, GError **error);
 
+/* Of one that is there, whoever has named it: "/dev/mapper/…" (g_free); NULL when there is none. */
+char *mapped_partition_node(const Disk *disk, guint number);
+
 /* As their namesakes of kernel-partition.h; *ret_busy is set when somebody has it open.
  * Errors: ERROR_INTERNAL with what dmsetup said. */
 bool mapped_partition_add(const Disk *disk, const Partition *partition, Operation *op,
                           GError **error);
 bool mapped_partition_resize(const Disk *disk, const Partition *partition, Operation *op,
                              GError **error);
+/* Nobody has it open: then a smaller table can take the place of its own, and its name stays. */
+bool mapped_partition_check_idle(const Disk *disk, guint number, Operation *op, bool *ret_busy,
+                                 GError **error);
 bool mapped_partition_remove(const Disk *disk, guint number, Operation *op, bool *ret_busy,
                              GError **error);

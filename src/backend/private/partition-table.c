@@ -504,16 +504,45 @@ static bool check_unchanged(PartitionTable *table, GError **error)
                      table->device);
 }
 
-/* The library's writing, whatever is on the disk. */
-static bool put(PartitionTable *table, GError **error)
+static bool write_and_flush(PartitionTable *table, GError **error)
 {
-    if (!check_unchanged(table, error) || !table->label->library->write(table, error))
+    if (!table->label->library->write(table, error))
         return false;
-    table->is_written = true;
     if (fsync(table->fd) == 0)
         return true;
     return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot flush the partition table of '%s'",
                            table->device);
+}
+
+static bool is_unchanged_on_disk(PartitionTable *table)
+{
+    (void)posix_fadvise(table->fd, 0, 0, POSIX_FADV_DONTNEED);
+    return check_unchanged(table, NULL);
+}
+
+/* A disk that takes a part of a table only gets back what was there. What it doesn't take has not
+ * changed on it either, but in memory. */
+static bool put_back(PartitionTable *table)
+{
+    const guint8 *bytes = g_bytes_get_data(table->image, NULL);
+
+    for (guint i = 0; i < table->areas->len; i++) {
+        const TableArea *area = &g_array_index(table->areas, TableArea, i);
+        (void)fd_write_at(table->fd, bytes, area->size, area->offset);
+        bytes += area->size;
+    }
+    (void)fsync(table->fd);
+    return is_unchanged_on_disk(table);
+}
+
+/* The library's writing, whatever is on the disk. */
+static bool put(PartitionTable *table, GError **error)
+{
+    if (!check_unchanged(table, error))
+        return false;
+    bool ok = write_and_flush(table, error);
+    table->is_written = ok || !put_back(table);
+    return ok;
 }
 
 bool partition_table_write(PartitionTable *table, GError **error)

@@ -77,7 +77,7 @@ typedef struct PartitionTable {
     bool is_torn;    /* all that is wrong with it is that its last writer ended half way */
     GArray *areas;   /* TableArea: where the table was when it was read */
     GBytes *image;   /* the table's bytes on the disk when it was read */
-    bool is_written; /* by partition_table_write() */
+    bool is_written; /* what was changed is on the disk, or may be in part */
     void *state;     /* the library's */
 } PartitionTable;
 
@@ -130,5 +130,6 @@ bool partition_table_mend(PartitionTable *table, GError **error);
 /* Refuses a table that is damaged. Errors: ERROR_OPERATION_INVALID. */
 bool partition_table_check_sound(const PartitionTable *table, GError **error);
 /* Writes the table if it still is on the disk as it was read, and flushes it.
+ * When the disk doesn't take all of it, what was there is put back.
  * Errors: ERROR_OPERATION_INVALID when it has changed, ERROR_OPERATION_FAILED, ERROR_SYSTEM. */
 bool partition_table_write(PartitionTable *table, GError **error);
