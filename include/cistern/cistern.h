@@ -315,7 +315,7 @@ typedef enum CisternPoolState {
     CISTERN_POOL_INACTIVE = 0,
     CISTERN_POOL_BUILDING = 1,
     CISTERN_POOL_RUNNING = 2,
-    CISTERN_POOL_DEGRADED = 3,     /* running, but a part of its storage is missing */
+    CISTERN_POOL_DEGRADED = 3,     /* running, but not all of its storage can be used */
     CISTERN_POOL_INACCESSIBLE = 4, /* running, but its storage does not answer */
 } CisternPoolState;
 

@@ -126,6 +126,8 @@ struct Scan {
     void (*set_free_extents)(Scan *scan, const FreeExtent *extents, guint count);
     /* The stores of thin volumes, for types that have them (POOL_THIN_POOLS). */
     void (*set_thin_pools)(Scan *scan, const ThinPool *thin_pools, guint count);
+    /* The pool can be used, but not all of it: why. Not called: it is whole. */
+    void (*set_degraded)(Scan *scan, const char *reason);
 };
 
 /* The source of a clone: its definition, and its content opened by the backend it belongs to. */

@@ -4,6 +4,7 @@
 #include "btrfs.h"
 #include "device-tag.h"
 #include "errors.h"
+#include "folder-entry.h"
 #include "folder.h"
 #include "mkfs.h"
 #include "mount.h"
@@ -187,6 +188,45 @@ static bool fs_owns_folder(const PoolDef *pool, int folder, GError **error)
     return mount_owns_folder(&kind, pool, folder, error);
 }
 
+/* ---- what the kernel has given up ---- */
+
+/* By the flag of its own mount: a file system that became so by an error doesn't have it. */
+static bool is_mounted_read_only(const Folder *folder)
+{
+    g_autofree char *fdinfo = g_strdup_printf("/proc/self/fdinfo/%d", folder->fd);
+    g_autoptr(GPtrArray) list = mounted_at(folder->path, NULL);
+    int id = mounted_read_id(fdinfo);
+
+    for (guint i = 0; list && i < list->len; i++) {
+        const Mounted *mounted = list->pdata[i];
+        if (mounted->id == id)
+            return mounted->read_only;
+    }
+    return true;
+}
+
+/* After an error of its device a file system takes no more writes, though it is mounted for
+ * writing; what can be read is still there. Not all of them say so unless a write is tried: here of
+ * a file without a name, which leaves nothing behind. */
+static bool takes_writes(const Folder *folder)
+{
+    autofd int file = openat(folder->fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+
+    return file >= 0 || (errno != EROFS && errno != EIO) || is_mounted_read_only(folder);
+}
+
+static bool fs_scan(const PoolDef *pool, Operation *op, Scan *scan, GError **error)
+{
+    autofolder Folder folder = {.fd = -1};
+
+    if (!folder_open(pool, &folder, error))
+        return false;
+    if (!takes_writes(&folder))
+        scan->set_degraded(scan, "its file system takes no more writes after an error: stop the "
+                                 "pool, check it with fsck, and start the pool again");
+    return folder_scan(pool, op, scan, error);
+}
+
 /* ---- making the file system ---- */
 
 static bool check_format(const PoolDef *pool, GError **error)
@@ -290,7 +330,7 @@ const Backend backend_fs = {
     .start = fs_start,
     .stop = fs_stop,
     .erase = fs_erase,
-    .scan = folder_scan,
+    .scan = fs_scan,
     .space = folder_space,
     .sweep = folder_sweep,
     .volume_stat = folder_volume_stat,

@@ -14,8 +14,10 @@
 #include "signature.h"
 #include "source-match.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* An LVM volume group; volumes are its logical volumes. */
 
@@ -125,9 +127,52 @@ static bool check_devices(const PoolDef *pool, const LvmGroup *group, GError **e
                      group->name);
 }
 
+/* 0, or the errno; from the disk, whatever is remembered of it. */
+static int try_to_read(const char *path)
+{
+    autofd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    char sector[512];
+
+    if (fd < 0)
+        return errno;
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    return fd_read_at(fd, sector, sizeof sector, 0) < 0 ? errno : 0;
+}
+
+/* lvm2 passes over a device that it can't read without a word. */
+static bool group_not_found(const PoolDef *pool, GError *failure, GError **error)
+{
+    g_autoptr(GError) cause = failure;
+
+    for (guint i = 0; i < pool->source.n_devices; i++) {
+        const char *path = pool->source.devices[i].path;
+        int errnum = try_to_read(path);
+        if (errnum)
+            return error_set(error, ERROR_CONFIG_UNSUPPORTED, ORIGIN_STORAGE,
+                             "%s: its device '%s' can't be read: %s", error_detail(cause), path,
+                             g_strerror(errnum));
+    }
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return false;
+}
+
+static LvmGroup *read_any(const PoolDef *pool, Operation *op, GError **error)
+{
+    GError *failure = NULL;
+    LvmGroup *group = lvm_group_read(group_of(pool), op, &failure);
+
+    if (group)
+        return group;
+    if (error_code(failure) == ERROR_CONFIG_UNSUPPORTED)
+        group_not_found(pool, failure, error);
+    else
+        g_propagate_error(error, failure);
+    return NULL;
+}
+
 static LvmGroup *read_group(const PoolDef *pool, Operation *op, GError **error)
 {
-    g_autoptr(LvmGroup) group = lvm_group_read(group_of(pool), op, error);
+    g_autoptr(LvmGroup) group = read_any(pool, op, error);
 
     return group && check_devices(pool, group, error) && lvm_group_check_imported(group, error)
                ? g_steal_pointer(&group)
@@ -214,15 +259,29 @@ static bool in_use(const PoolDef *pool, const char *names, GError **error)
                      group_of(pool), names);
 }
 
+/* lvm2 deactivates only what it finds. */
+static bool stop_lost(const PoolDef *pool, Operation *op, GError **error)
+{
+    g_autofree char *left = NULL;
+
+    log_warning("pool '%s': volume group '%s' is gone: its volumes are taken away without lvm2",
+                pool->name, group_of(pool));
+    if (!lvm_remove_mapped(group_of(pool), op, &left, error))
+        return false;
+    return !left || in_use(pool, left, error);
+}
+
 /* Names what is open where that is why it failed. */
 static bool stop_failed(const PoolDef *pool, Operation *op, GError *failure, GError **error)
 {
     g_autoptr(GError) cause = failure;
-    g_autoptr(LvmGroup) group =
-        error_code(cause) == ERROR_BUSY ? lvm_group_read(group_of(pool), op, NULL) : NULL;
+    g_autoptr(GError) reading = NULL;
+    g_autoptr(LvmGroup) group = lvm_group_read(group_of(pool), op, &reading);
     g_autofree char *names = group ? list_open(group) : NULL;
 
-    if (names && *names)
+    if (error_code(reading) == ERROR_CONFIG_UNSUPPORTED)
+        return stop_lost(pool, op, error);
+    if (error_code(cause) == ERROR_BUSY && names && *names)
         return in_use(pool, names, error);
     g_propagate_error(error, g_steal_pointer(&cause));
     return false;
@@ -412,6 +471,16 @@ static void report_thin_pools(const LvmGroup *group, Scan *scan)
     }
 }
 
+static void report_missing(const LvmGroup *group, Scan *scan)
+{
+    if (group->missing == 0)
+        return;
+    g_autofree char *reason =
+        g_strdup_printf("volume group '%s' lacks %" G_GUINT64_FORMAT " of its devices", group->name,
+                        group->missing);
+    scan->set_degraded(scan, reason);
+}
+
 static void report_space(const LvmGroup *group, Scan *scan)
 {
     PoolSpace space = {
@@ -425,10 +494,11 @@ static void report_space(const LvmGroup *group, Scan *scan)
 
 static bool scan(const PoolDef *pool, Operation *op, Scan *scan, GError **error)
 {
-    g_autoptr(LvmGroup) group = lvm_group_read(group_of(pool), op, error);
+    g_autoptr(LvmGroup) group = read_any(pool, op, error);
 
     if (!group)
         return false;
+    report_missing(group, scan);
     report_space(group, scan);
     report_thin_pools(group, scan);
     for (guint i = 0; i < group->volumes->len; i++) {

@@ -123,12 +123,23 @@ static void scan_set_thin_pools(Scan *scan, const ThinPool *thin_pools, guint co
     pthread_mutex_unlock(&collector->lock);
 }
 
+static void scan_set_degraded(Scan *scan, const char *reason)
+{
+    Collector *collector = from_scan(scan);
+
+    pthread_mutex_lock(&collector->lock);
+    g_free(collector->result.degraded);
+    collector->result.degraded = g_strdup(reason);
+    pthread_mutex_unlock(&collector->lock);
+}
+
 Collector *collector_new(const char *target_path, Inventory *previous)
 {
     Collector *collector = g_aligned_alloc0(1, sizeof *collector, _Alignof(Collector));
 
     collector->scan =
-        (Scan){scan_keep, scan_add, scan_set_space, scan_set_free_extents, scan_set_thin_pools};
+        (Scan){scan_keep,           scan_add,         scan_set_space, scan_set_free_extents,
+               scan_set_thin_pools, scan_set_degraded};
     collector->target_path = g_strdup(target_path);
     if (previous && g_strcmp0(inventory_target_path(previous), target_path) == 0)
         collector->previous = inventory_ref(previous);
@@ -226,5 +237,6 @@ void scan_result_clear(ScanResult *result)
     g_free(result->permissions.label);
     g_free(result->free_extents);
     thin_pools_free(result->thin_pools, result->n_thin_pools);
+    g_free(result->degraded);
     *result = (ScanResult){.permissions = PERMISSIONS_INIT};
 }

@@ -29,6 +29,7 @@ typedef struct ScanResult {
     bool has_thin_pools;
     ThinPool *thin_pools;
     guint n_thin_pools;
+    char *degraded; /* why the pool isn't whole; NULL: it is */
 } ScanResult;
 
 void scan_result_clear(ScanResult *result);

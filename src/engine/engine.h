@@ -113,7 +113,8 @@ bool pool_is_active(Pool *pool);
 bool pool_is_persistent(Pool *pool);
 bool pool_autostart(Pool *pool);
 void pool_get_info(Pool *pool, PoolInfo *ret);
-/* Why the last scan failed (POOL_STATE_INACCESSIBLE), NULL when it didn't. Free with g_free(). */
+/* Why the last scan failed (POOL_STATE_INACCESSIBLE) or what it found not to work
+ * (POOL_STATE_DEGRADED); NULL when all is well. Free with g_free(). */
 char *pool_problem(Pool *pool);
 /* The document; `inactive`: the saved definition. */
 char *pool_format(Pool *pool, bool inactive);

@@ -17,6 +17,7 @@ static Inventory *new_run(Pool *pool, Inventory *list)
     pool->run++;
     pool->inventory = list;
     g_clear_pointer(&pool->problem, g_free);
+    g_clear_pointer(&pool->degraded, g_free);
     g_clear_pointer(&pool->dirty, g_hash_table_unref);
     pool->dirty_all = false;
     pool->lost_watch = 0;

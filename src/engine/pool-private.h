@@ -60,6 +60,7 @@ struct Pool {
     bool building;        /* a build goes on */
     guint claims;         /* calls that are about to make it; keep it in the list */
     char *problem;        /* why the last scan failed, NULL when it didn't */
+    char *degraded;       /* what it found not to work; NULL: nothing */
     gint64 asked;         /* see pulse.h: its storage was asked then; 0: no answer is awaited */
     gint64 answered;      /* and answered last */
     bool silent;          /* it has not answered for too long */

@@ -342,6 +342,8 @@ static GHashTable *adopt_round(ChangeWindow *window, const ScanResult *result, I
         account(pool, *taken);
     ret_change->after = pool_def_ref(pool->def);
     g_clear_pointer(&pool->problem, g_free);
+    g_free(pool->degraded);
+    pool->degraded = g_strdup(result->degraded);
     return NULL;
 }
 

@@ -29,6 +29,7 @@ void pool_unref(Pool *pool)
     g_clear_pointer(&pool->dirty, g_hash_table_unref);
     g_clear_pointer(&pool->uploads, g_hash_table_unref);
     g_free(pool->problem);
+    g_free(pool->degraded);
     g_free(pool->name);
     g_free(pool);
 }
@@ -104,8 +105,9 @@ static PoolState state_of(const Pool *pool)
         return POOL_STATE_INACCESSIBLE;
     if (!pool_is_up(pool))
         return POOL_STATE_INACTIVE;
-    return pool->problem || pool->phase == PHASE_RESUMING ? POOL_STATE_INACCESSIBLE
-                                                          : POOL_STATE_RUNNING;
+    if (pool->problem || pool->phase == PHASE_RESUMING)
+        return POOL_STATE_INACCESSIBLE;
+    return pool->degraded ? POOL_STATE_DEGRADED : POOL_STATE_RUNNING;
 }
 
 void pool_get_info(Pool *pool, PoolInfo *ret)
@@ -129,7 +131,7 @@ char *pool_problem(Pool *pool)
         return g_strdup_printf("its storage has not answered for %d seconds", silence_of(pool));
     if (pool->phase == PHASE_RESUMING)
         return g_strdup("its storage has not answered since the daemon was started");
-    return g_strdup(pool->problem);
+    return g_strdup(pool->problem ? pool->problem : pool->degraded);
 }
 
 bool pool_check_answers(Pool *pool, GError **error)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "backend-call.h"
+#include "log.h"
 #include "pool-private.h"
 
 static void note_problem(ChangeWindow *window, const GError *error)
@@ -19,6 +20,15 @@ static bool is_problem(const GError *error)
     return error_code(error) != ERROR_ABORTED;
 }
 
+/* Once, until something else is found. */
+static void tell_degraded(Pool *pool, const ScanResult *result)
+{
+    g_autofree char *known = pool_problem(pool);
+
+    if (result->degraded && g_strcmp0(known, result->degraded) != 0)
+        log_warning("pool '%s' is degraded: %s", pool->name, result->degraded);
+}
+
 static bool scan_in(ChangeWindow *window, Collector *collector, const PoolView *view, Operation *op,
                     GError **error)
 {
@@ -32,6 +42,7 @@ static bool scan_in(ChangeWindow *window, Collector *collector, const PoolView *
         return false;
     }
     collector_finish(collector, &result);
+    tell_degraded(window->pool, &result);
     return pool_adopt_scan(window, &result, error);
 }
 

@@ -53,6 +53,14 @@ static void set_thin_pools(Scan *scan, const ThinPool *thin_pools, guint count)
     recorder->n_thin_pools = count;
 }
 
+static void set_degraded(Scan *scan, const char *reason)
+{
+    Recorder *recorder = (Recorder *)scan;
+
+    g_free(recorder->degraded);
+    recorder->degraded = g_strdup(reason);
+}
+
 static GHashTable *new_identities(void)
 {
     return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -70,7 +78,8 @@ void recorder_init(Recorder *recorder)
                  .add = add,
                  .set_space = set_space,
                  .set_free_extents = set_free_extents,
-                 .set_thin_pools = set_thin_pools},
+                 .set_thin_pools = set_thin_pools,
+                 .set_degraded = set_degraded},
         .volumes = new_volumes(),
         .identities = new_identities(),
         .known = new_identities(),
@@ -85,6 +94,7 @@ void recorder_clear(Recorder *recorder)
     g_hash_table_unref(recorder->identities);
     g_hash_table_unref(recorder->known);
     thin_pools_free(recorder->thin_pools, recorder->n_thin_pools);
+    g_free(recorder->degraded);
     g_mutex_clear(&recorder->lock);
 }
 

@@ -16,6 +16,7 @@ typedef struct Recorder {
     Permissions permissions; /* label left out */
     ThinPool *thin_pools;
     guint n_thin_pools;
+    char *degraded;
 } Recorder;
 
 void recorder_init(Recorder *recorder);

@@ -451,10 +451,39 @@ static void test_missing_device(FakeLvm *fake, gconstpointer data)
     fake->missing = 1;
     fake->fail = 2;
     g_assert_true(fake->backend->start(fake->pool, fake->op, &error));
+    g_auto(Recorder) recorder = {0};
+    recorder_init(&recorder);
+    g_assert_true(fake->backend->scan(fake->pool, fake->op, &recorder.scan, &error));
+    g_assert_cmpstr(recorder.degraded, ==, "volume group 'vg0' lacks 1 of its devices");
     g_free(fake->pool->source.devices[0].path);
     fake->pool->source.devices[0].path = g_strdup("/dev/null");
     g_assert_false(fake->backend->start(fake->pool, fake->op, &error));
     assert_error(&error, ERROR_CONFIG_UNSUPPORTED, "any matching source devices");
+    fake->exists = false;
+    fake->pool->source.devices[0].path[5] = 'x';
+    g_assert_false(fake->backend->start(fake->pool, fake->op, &error));
+    assert_error(&error, ERROR_CONFIG_UNSUPPORTED,
+                 "its device '/dev/xull' can't be read: No such file or directory");
+}
+
+/* lvm2 can't deactivate what it doesn't find; the pool stops all the same. */
+static void test_stop_lost(FakeLvm *fake, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!fake->op)
+        return;
+    fake->exists = false;
+    fake->fail = 1;
+    fake->says = "Volume group \"vg0\" not found";
+    g_assert_true(fake->backend->stop(fake->pool, fake->op, &error));
+    g_assert_no_error(error);
+    assert_log(fake, "vgchange -aln -- vg0\n" REPORT);
+    fake->exists = true;
+    fake->fail = 1;
+    fake->says = NULL;
+    g_assert_false(fake->backend->stop(fake->pool, fake->op, &error));
+    assert_error(&error, ERROR_INTERNAL, "broken");
 }
 
 static void test_stop_in_use(FakeLvm *fake, gconstpointer data)
@@ -555,6 +584,25 @@ static bool clone_of(FakeLvm *fake, const char *from, const VolumeDef *spec, Vol
     return backend->volume_clone(fake->pool, fake->op, spec, &origin, 0, ret, error);
 }
 
+/* Before the first command. */
+static void test_encrypted(FakeLvm *fake, gconstpointer data)
+{
+    g_autoptr(VolumeDef) spec = spec_new("c", 8 * MIB, 8 * MIB);
+    g_auto(VolumeState) made = {0};
+    g_autoptr(GError) error = NULL;
+
+    if (!fake->op)
+        return;
+    fake_lvm_add(fake, "a", 8 * MIB, '-');
+    spec->target.encryption.format = ENCRYPTION_LUKS;
+    g_assert_false(create(fake, spec, &made, &error));
+    assert_error(&error, ERROR_CONFIG_UNSUPPORTED, "create a plain one and encrypt it");
+    g_assert_false(clone_of(fake, "a", spec, &made, &error));
+    assert_error(&error, ERROR_CONFIG_UNSUPPORTED, "create a plain one and encrypt it");
+    assert_log(fake, "");
+    assert_state(fake, "a:8:;");
+}
+
 static void test_clone_thin(FakeLvm *fake, gconstpointer data)
 {
     g_autoptr(VolumeDef) spec = spec_new("c", 16 * MIB, 0);
@@ -631,6 +679,7 @@ int main(int argc, char **argv)
     LVM_TEST("create-thin", test_create_thin);
     LVM_TEST("choice", test_choice);
     LVM_TEST("absent-thin-pool", test_absent_thin_pool);
+    LVM_TEST("encrypted", test_encrypted);
     LVM_TEST("snapshot", test_snapshot);
     LVM_TEST("names", test_names);
     LVM_TEST("resize", test_resize);
@@ -645,6 +694,7 @@ int main(int argc, char **argv)
     LVM_TEST("life", test_life);
     LVM_TEST("exported", test_exported);
     LVM_TEST("missing-device", test_missing_device);
+    LVM_TEST("stop-lost", test_stop_lost);
     LVM_TEST("stop-in-use", test_stop_in_use);
     LVM_TEST("build", test_build);
     LVM_TEST("build-busy", test_build_busy);

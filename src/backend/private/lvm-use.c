@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "lvm-use.h"
 
+#include "command.h"
 #include "lvm-name.h"
+#include "mapper.h"
 
 #include <string.h>
 
@@ -161,4 +163,51 @@ char *lvm_host_use(const char *root, const char *group)
     if (!use)
         use = find_swap(root, list, group);
     return use ? use : find_holder(blocks, list);
+}
+
+static bool is_open(const Mapped *mapped)
+{
+    guint count = 0;
+
+    return mapper_open_count(mapped->name, &count) && count > 0;
+}
+
+/* udev may be looking at a device that just came or was closed. */
+static bool remove_idle(GPtrArray *list, Operation *op, GError **error)
+{
+    for (guint i = list->len; i > 0; i--) {
+        const Mapped *mapped = list->pdata[i - 1];
+        const char *argv[] = {"dmsetup", "remove", "--retry", "--", mapped->name, NULL};
+        const Command command = {.argv = argv};
+        if (is_open(mapped))
+            continue;
+        if (!command_run_ok(op, &command, NULL, error))
+            return false;
+        g_ptr_array_remove_index(list, i - 1);
+    }
+    return true;
+}
+
+static char *join_names(GPtrArray *list)
+{
+    GString *names = g_string_new(NULL);
+
+    for (guint i = 0; i < list->len; i++)
+        g_string_append_printf(names, "%s'%s'", i ? ", " : "", ((Mapped *)list->pdata[i])->name);
+    return g_string_free(names, FALSE);
+}
+
+/* What others of the group are made of is open until those are gone: so from the top down. */
+bool lvm_remove_mapped(const char *group, Operation *op, char **ret_left, GError **error)
+{
+    g_autoptr(GPtrArray) list = list_mapped("/sys/class/block", group);
+    guint before;
+
+    do {
+        before = list->len;
+        if (!remove_idle(list, op, error))
+            return false;
+    } while (list->len > 0 && list->len < before);
+    *ret_left = list->len > 0 ? join_names(list) : NULL;
+    return true;
 }

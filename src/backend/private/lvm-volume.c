@@ -181,7 +181,8 @@ static bool check_spec(const VolumeDef *spec, GError **error)
                          "storage pool only supports LUKS encrypted volumes");
     if (format != ENCRYPTION_NONE)
         return error_set(error, ERROR_CONFIG_UNSUPPORTED, ORIGIN_STORAGE,
-                         "encrypted volumes can't be made: their secrets are not available here");
+                         "encrypted volumes can't be made: create a plain one and encrypt it in "
+                         "the machine");
     if (spec->target.thin_pool && !lvm_check_volume_name(spec->target.thin_pool, error))
         return false;
     return lvm_check_volume_name(spec->name, error);
@@ -782,6 +783,18 @@ static bool not_removed(const PoolDef *pool, Operation *op, const VolumeDef *vol
                      volume->name, names ? ": " : "", names ? names : "");
 }
 
+/* lvremove deactivates a volume before it finds that its device takes no change. */
+static void activate_again(const PoolDef *pool, const VolumeDef *volume, Operation *op)
+{
+    g_autofree char *where = full_name(pool, volume->name);
+    g_autoptr(Operation) undo = lvm_undo_operation(op);
+    g_autoptr(GError) error = NULL;
+
+    if (!lvm_run(undo, &error, "lvchange", "-aly", "--", where, NULL))
+        log_warning("pool '%s': volume '%s' is inactive after a delete that failed: %s", pool->name,
+                    volume->name, error->message);
+}
+
 /* lvm2 looks again, under its lock, whether it is what the list says it is. */
 bool lvm_volume_delete(const PoolDef *pool, Operation *op, const VolumeDef *volume, guint flags,
                        GError **error)
@@ -794,6 +807,11 @@ bool lvm_volume_delete(const PoolDef *pool, Operation *op, const VolumeDef *volu
         return is_another(volume, error);
     g_autofree char *only = g_strdup_printf("lv_uuid=\"%s\" && lv_layout!={pool}%s", volume->key,
                                             along ? "" : " && " ALONE);
-    return lvm_run_remove(op, group_of(pool), volume->name, only, &removed, error) &&
-           (removed || not_removed(pool, op, volume, error));
+    g_autofree char *mapped = lvm_mapper_name(group_of(pool), volume->name, "");
+    bool was_active = mapper_exists(mapped);
+    if (lvm_run_remove(op, group_of(pool), volume->name, only, &removed, error))
+        return removed || not_removed(pool, op, volume, error);
+    if (was_active && !mapper_exists(mapped))
+        activate_again(pool, volume, op);
+    return false;
 }

@@ -116,7 +116,7 @@ bool mkfs_run(const char *format, const char *device, const DeviceTag *tag, Oper
     Command command = {.argv = argv};
     if (command_run_ok(op, &command, NULL, error))
         return true;
-    g_prefix_error(error, "Failed to make filesystem of type '%s' on device '%s': ", format,
-                   device);
+    error_add_context(error, "Failed to make filesystem of type '%s' on device '%s': ", format,
+                      device);
     return false;
 }

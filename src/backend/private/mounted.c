@@ -54,6 +54,7 @@ static Mounted copy_row(struct libmnt_fs *row)
         .device = mnt_fs_get_devno(row),
         .source = g_strdup(mnt_fs_get_source(row)),
         .format = g_strdup(mnt_fs_get_fstype(row)),
+        .read_only = mnt_optstr_get_option(mnt_fs_get_vfs_options(row), "ro", NULL, NULL) == 0,
         .root = g_strdup(mnt_fs_get_root(row)),
         .target = g_strdup(mnt_fs_get_target(row)),
     };

@@ -12,12 +12,13 @@
  */
 
 typedef struct Mounted {
-    int id;       /* of the mount, which every descriptor on it has too */
-    int parent;   /* the mount it is mounted on */
-    dev_t device; /* of the file system; an anonymous number for btrfs and all without a device */
-    char *source; /* as given to mount: a device, "host:/folder", … */
-    char *format; /* the kernel's word: "ext4", "nfs4", "fuse.glusterfs" */
-    char *root;   /* the part of the file system that is shown; "/" for all of it */
+    int id;         /* of the mount, which every descriptor on it has too */
+    int parent;     /* the mount it is mounted on */
+    dev_t device;   /* of the file system; an anonymous number for btrfs and all without a device */
+    char *source;   /* as given to mount: a device, "host:/folder", … */
+    char *format;   /* the kernel's word: "ext4", "nfs4", "fuse.glusterfs" */
+    bool read_only; /* by its own flag: a file system that became so by an error doesn't have it */
+    char *root;     /* the part of the file system that is shown; "/" for all of it */
     char *target;
     char *subvolume, *subvolume_id; /* btrfs only: whose part it is, by path and number */
 } Mounted;

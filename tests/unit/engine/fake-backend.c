@@ -15,6 +15,7 @@ typedef struct FakePool {
     GHashTable *volumes; /* name → FakeVolume */
     bool up;
     bool has_thin_pool;
+    const char *degraded;              /* or NULL */
     char *data_percent, *meta_percent; /* of it */
 } FakePool;
 
@@ -337,6 +338,13 @@ static GArray *describe_all(const PoolDef *pool)
     return states;
 }
 
+void fake_set_degraded(const char *where, const char *reason)
+{
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&fake.lock);
+
+    storage(where)->degraded = reason;
+}
+
 static ThinPool thin_pool_of(const FakePool *pool)
 {
     return (ThinPool){.name = (char *)"tp",
@@ -366,6 +374,8 @@ static bool fake_op_scan(const PoolDef *pool, Operation *op, Scan *scan, GError 
         ThinPool thin = thin_pool_of(storage(where_of(pool)));
         scan->set_thin_pools(scan, &thin, 1);
     }
+    if (storage(where_of(pool))->degraded)
+        scan->set_degraded(scan, storage(where_of(pool))->degraded);
     leave();
     /* A second place to hang: everything was seen, nothing reported. */
     if (!enter("scan_seen", op, error))

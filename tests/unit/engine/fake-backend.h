@@ -43,3 +43,5 @@ void fake_set_up(const char *where, bool up);
 /* logical: the one thin pool there is, "tp", as full as that; NULL: not known. */
 void fake_set_thin_pool(const char *where, const char *data_percent, const char *meta_percent);
 bool fake_is_up(const char *where);
+/* Not all of it works from now on, and why; NULL: it does. */
+void fake_set_degraded(const char *where, const char *reason);

@@ -209,6 +209,32 @@ static void test_cancel_is_no_problem(Fixture *f, gconstpointer data)
     g_assert_cmpint(info.state, ==, POOL_STATE_RUNNING);
 }
 
+static PoolState state_of(Pool *pool)
+{
+    PoolInfo info;
+
+    pool_get_info(pool, &info);
+    return info.state;
+}
+
+/* What a scan finds not to work shows until one finds all well; the list is a true one. */
+static void test_degraded(Fixture *f, gconstpointer data)
+{
+    g_autoptr(Pool) pool = scene(f);
+
+    fake_set_degraded("/fake/p", "half of it is gone");
+    fake_add_volume("/fake/p", "c", 1);
+    g_assert_true(pool_refresh(pool, NOW(f), NULL));
+    g_autofree char *problem = pool_problem(pool);
+    g_assert_cmpstr(problem, ==, "half of it is gone");
+    g_assert_cmpint(state_of(pool), ==, POOL_STATE_DEGRADED);
+    check_listed(pool, "a b c");
+    fake_set_degraded("/fake/p", NULL);
+    g_assert_true(pool_refresh(pool, NOW(f), NULL));
+    g_assert_cmpint(state_of(pool), ==, POOL_STATE_RUNNING);
+    g_assert_null(pool_problem(pool));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -219,6 +245,7 @@ int main(int argc, char **argv)
     ENGINE_TEST("/engine/refresh/many-jobs-win", test_many_jobs_win);
     ENGINE_TEST("/engine/refresh/late-read", test_late_read);
     ENGINE_TEST("/engine/refresh/failure-keeps-list", test_failure_keeps_list);
+    ENGINE_TEST("/engine/refresh/degraded", test_degraded);
     ENGINE_TEST("/engine/refresh/cancel-is-no-problem", test_cancel_is_no_problem);
     return g_test_run();
 }

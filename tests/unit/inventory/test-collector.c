@@ -153,6 +153,8 @@ static void test_state_of_pool(void)
     scan->set_space(scan, &second, &permissions);
     scan->set_free_extents(scan, extents, 1);
     scan->set_free_extents(scan, extents, 2);
+    scan->set_degraded(scan, "half of it");
+    scan->set_degraded(scan, "all of it");
     collector_finish(collector, &result);
     g_assert_true(result.has_space && result.has_permissions && result.has_free_extents);
     g_assert_cmpuint(result.space.capacity, ==, 30);
@@ -161,6 +163,7 @@ static void test_state_of_pool(void)
     g_assert_cmpstr(result.permissions.label, ==, "label");
     g_assert_cmpuint(result.n_free_extents, ==, 2);
     g_assert_cmpuint(result.free_extents[1].end, ==, 30);
+    g_assert_cmpstr(result.degraded, ==, "all of it");
 }
 
 static void test_nothing_reported(void)
@@ -170,6 +173,7 @@ static void test_nothing_reported(void)
 
     collector_finish(collector, &result);
     g_assert_false(result.has_space || result.has_permissions || result.has_free_extents);
+    g_assert_null(result.degraded);
     g_assert_cmpuint(result.permissions.mode, ==, MODE_UNSET);
     g_assert_cmpuint(inventory_count(result.inventory), ==, 0);
 }
