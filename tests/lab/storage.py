@@ -7,8 +7,10 @@ methods run in that machine, as root; what they do stays in it. They must not as
 for anything: they are the truth that cistern is held against.
 """
 
+import contextlib
 import os
 import subprocess
+import time
 
 MIB = 1 << 20
 
@@ -21,6 +23,15 @@ def run(*argv, check=True, data=None):
     if check and result.returncode != 0:
         raise RuntimeError(f"{' '.join(argv)}: status {result.returncode}: {result.stderr}")
     return result.stdout
+
+
+def unmount(folder):
+    """By hand, under a daemon that may be looking into it just now."""
+    for _ in range(100):
+        with contextlib.suppress(RuntimeError):
+            return run("umount", folder)
+        time.sleep(0.1)
+    return run("umount", folder)
 
 
 class Storage:
