@@ -12,6 +12,7 @@
 #include "errors.h"
 #include "fd.h"
 #include "log.h"
+#include "priority.h"
 #include "store-journal.h"
 #include "units.h"
 
@@ -202,6 +203,7 @@ static void *flush_in_time(void *data)
 {
     Store *store = data;
 
+    priority_work();
     for (Work work; (work = wait_for_work(store)) != WORK_END;)
         if (work == WORK_FLUSH)
             settle(store);
