@@ -181,11 +181,8 @@ static int poll_timeout(const Child *child, Operation *op)
 {
     gint64 end = MIN(child->until, operation_deadline(op));
     gint64 until = child->killed_at ? child->killed_at + TERMINATE_GRACE : end;
-    gint64 left = until - g_get_monotonic_time();
 
-    if (until == OPERATION_NO_DEADLINE || child->force_killed)
-        return -1;
-    return left <= 0 ? 0 : (int)MIN(left / 1000 + 1, G_MAXINT);
+    return child->force_killed ? -1 : operation_poll_timeout(until);
 }
 
 /* Serves the child's pipes until it has ended; its grandchildren may keep the pipes open, they

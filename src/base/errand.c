@@ -95,14 +95,6 @@ static bool may_go(const char *path, GError **error)
                      n_left);
 }
 
-/* Milliseconds for poll(), rounded up. */
-static int time_left(gint64 until)
-{
-    gint64 left = until - g_get_monotonic_time();
-
-    return left <= 0 ? 0 : (int)MIN((left + 999) / 1000, G_MAXINT);
-}
-
 /* Until it is done or called off, or the time is over. */
 static void wait_for(const Errand *errand, Operation *op, gint64 until)
 {
@@ -110,7 +102,7 @@ static void wait_for(const Errand *errand, Operation *op, gint64 until)
     int count;
 
     do
-        count = poll(fds, G_N_ELEMENTS(fds), time_left(until));
+        count = poll(fds, G_N_ELEMENTS(fds), operation_poll_timeout(until));
     while (count < 0 && errno == EINTR);
 }
 

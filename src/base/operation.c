@@ -81,6 +81,15 @@ bool operation_check(Operation *op, GError **error)
     return true;
 }
 
+int operation_poll_timeout(gint64 deadline)
+{
+    gint64 left = deadline - g_get_monotonic_time();
+
+    if (deadline == OPERATION_NO_DEADLINE)
+        return -1;
+    return left <= 0 ? 0 : (int)MIN((left + 999) / 1000, G_MAXINT);
+}
+
 int operation_cancel_fd(Operation *op)
 {
     if (!op)

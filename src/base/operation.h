@@ -19,6 +19,10 @@ typedef bool (*CommandRunner)(Operation *op, const struct Command *command,
 
 #define OPERATION_NO_DEADLINE G_MAXINT64
 
+/* For poll(): milliseconds until a moment of g_get_monotonic_time(), rounded up; 0 once it is over,
+ * -1 for OPERATION_NO_DEADLINE. */
+int operation_poll_timeout(gint64 deadline);
+
 /* `deadline` is in g_get_monotonic_time() microseconds. */
 Operation *operation_new(gint64 deadline);
 Operation *operation_ref(Operation *op);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "workers.h"
 
+#include "bell.h"
 #include "log.h"
 #include "priority.h"
 #include "thread.h"
+
+#include <errno.h>
 
 #define IDLE_SECONDS 5
 /* Of all threads, those that are written off included. */
@@ -31,11 +34,9 @@ typedef struct Lane {
     GList ready; /* its place in Workers.ready: may start work, waits for its turn */
 } Lane;
 
-/* The condition is GLib's: to signal a pthread_cond_t may wait for threads that were signalled
- * before and haven't got a processor since, and it is the loop that signals. */
 struct Workers {
     GMutex lock;
-    GCond wake;  /* an idle thread shall look */
+    Bell wake;   /* an idle thread shall look */
     GCond ended; /* a thread has ended */
     WorkersLimits limits;
     GHashTable *lanes; /* key → Lane */
@@ -53,7 +54,8 @@ Workers *workers_new(const WorkersLimits *limits)
     Workers *workers = g_new0(Workers, 1);
 
     g_mutex_init(&workers->lock);
-    g_cond_init(&workers->wake);
+    if (!bell_init(&workers->wake, IDLE_SECONDS))
+        g_error("no sockets can be made: %s", g_strerror(errno));
     g_cond_init(&workers->ended);
     workers->limits = *limits;
     workers->lanes = g_hash_table_new(NULL, NULL);
@@ -76,7 +78,7 @@ static void workers_free(Workers *workers)
     while (g_hash_table_iter_next(&iter, NULL, &lane))
         lane_free(lane);
     g_hash_table_unref(workers->lanes);
-    g_cond_clear(&workers->wake);
+    bell_clear(&workers->wake);
     g_cond_clear(&workers->ended);
     g_mutex_clear(&workers->lock);
     g_free(workers);
@@ -138,10 +140,10 @@ static Work *take_work(Workers *workers, Lane **ret_lane)
 /* Sleeps until woken, with the lock given back meanwhile. False after the idle time. */
 static bool wait_for_work(Workers *workers)
 {
-    gint64 until = g_get_monotonic_time() + IDLE_SECONDS * G_USEC_PER_SEC;
-
     workers->idle++;
-    bool was_woken = g_cond_wait_until(&workers->wake, &workers->lock, until);
+    g_mutex_unlock(&workers->lock);
+    bool was_woken = bell_wait(&workers->wake);
+    g_mutex_lock(&workers->lock);
     workers->idle--;
     workers->is_looking = false;
     return was_woken;
@@ -223,7 +225,7 @@ static bool choose_thread(Workers *workers)
 static void wake_thread(Workers *workers)
 {
     if (choose_thread(workers))
-        g_cond_signal(&workers->wake);
+        bell_ring(&workers->wake);
 }
 
 /* One that is woken before the lock is free would sleep again at once. */
@@ -233,7 +235,7 @@ static void unlock_and_wake(Workers *workers)
 
     g_mutex_unlock(&workers->lock);
     if (is_asleep)
-        g_cond_signal(&workers->wake);
+        bell_ring(&workers->wake);
 }
 
 /* ---- the rest of the interface ---- */
@@ -337,7 +339,7 @@ bool workers_stop(Workers *workers, gint64 timeout)
 
     g_mutex_lock(&workers->lock);
     workers->stopping = true;
-    g_cond_broadcast(&workers->wake);
+    bell_ring_for_good(&workers->wake);
     wake_thread(workers);
     while (workers->threads > workers->written_off && in_time)
         in_time = g_cond_wait_until(&workers->ended, &workers->lock, until);

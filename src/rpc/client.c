@@ -5,6 +5,7 @@
 #include "fd.h"
 #include "frame.h"
 #include "log.h"
+#include "operation.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -301,14 +302,6 @@ void client_take_frames(RpcClient *client)
 
 /* ---- waiting ---- */
 
-static int milliseconds_until(gint64 deadline)
-{
-    if (deadline == G_MAXINT64)
-        return -1;
-    gint64 rest = deadline - g_get_monotonic_time();
-    return rest <= 0 ? 0 : (int)MIN((rest + 999) / 1000, G_MAXINT);
-}
-
 /* Without the lock, in the one thread that reads. Returns frame_reader_receive()'s result. When
  * stalled it only waits, for room to send or for another thread. */
 static ssize_t receive(RpcClient *client, bool unsent, bool stalled, gint64 deadline)
@@ -320,7 +313,7 @@ static ssize_t receive(RpcClient *client, bool unsent, bool stalled, gint64 dead
     };
     guint64 count;
 
-    if (poll(fds, G_N_ELEMENTS(fds), milliseconds_until(deadline)) <= 0) {
+    if (poll(fds, G_N_ELEMENTS(fds), operation_poll_timeout(deadline)) <= 0) {
         errno = EAGAIN;
         return -1;
     }

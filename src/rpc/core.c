@@ -3,8 +3,6 @@
 #include "session.h"
 
 #include <errno.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #define DEFAULT_CLIENTS            5000
 #define DEFAULT_CLIENT_REQUESTS    5
@@ -64,9 +62,8 @@ Core *core_new(Engine *engine, const ServerConfig *config)
     g_mutex_init(&core->lock);
     g_cond_init(&core->changed);
     g_queue_init(&core->letters);
-    core->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (core->bell < 0)
-        g_error("no event descriptor can be made: %s", g_strerror(errno));
+    if (!bell_init(&core->bell, 0))
+        g_error("no sockets can be made: %s", g_strerror(errno));
     core->working = g_hash_table_new(NULL, NULL);
     core->engine = engine;
     core->config = with_defaults(config);
@@ -88,7 +85,7 @@ void core_unref(Core *core)
     g_hash_table_unref(core->working);
     g_mutex_clear(&core->lock);
     g_cond_clear(&core->changed);
-    close(core->bell);
+    bell_clear(&core->bell);
     g_free(core);
 }
 
@@ -116,7 +113,7 @@ void core_post(Core *core, LetterFunc deliver, void *data, GDestroyNotify drop)
         drop(data);
         g_free(letter);
     } else if (is_first) {
-        (void)eventfd_write(core->bell, 1);
+        bell_ring(&core->bell);
     }
 }
 
@@ -131,15 +128,24 @@ static GQueue take_letters(Core *core)
 
 void core_deliver(Core *core, Server *server)
 {
-    eventfd_t rung;
     Letter *letter;
 
-    (void)eventfd_read(core->bell, &rung);
+    bell_hush(&core->bell);
     GQueue letters = take_letters(core);
     while ((letter = g_queue_pop_head(&letters))) {
         letter->deliver(server, letter->data);
         g_free(letter);
     }
+}
+
+void core_count_listeners(Core *core, gint change)
+{
+    g_atomic_int_add(&core->listeners, change);
+}
+
+bool core_has_listeners(Core *core)
+{
+    return g_atomic_int_get(&core->listeners) > 0;
 }
 
 /* ---- workers ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "bell.h"
 #include "call.h"
 
 /*
@@ -15,7 +16,8 @@ struct Core {
     guint64 last_request; /* the loop's own */
     bool draining;        /* likewise: nothing new is begun */
     guint open_streams;   /* likewise: those of the sessions, also while they wait for a client */
-    int bell; /* eventfd that is rung when letters come: it needs no lock that the loop takes */
+    Bell bell;            /* rings when letters come */
+    gint listeners;       /* atomic: registrations for events, of all sessions */
 
     GMutex lock; /* guards what follows */
     GCond changed;
@@ -39,6 +41,11 @@ void core_post(Core *core, LetterFunc deliver, void *data, GDestroyNotify drop);
 
 /* Runs what was posted, after the bell was rung. */
 void core_deliver(Core *core, Server *server);
+
+/* So many more clients' registrations for events; events that nobody has asked for needn't be
+ * posted. The second is thread-safe. */
+void core_count_listeners(Core *core, gint change);
+bool core_has_listeners(Core *core);
 
 /* Gives the call to a worker, of this share of the pool's; it comes back by session_call_done().
  * Takes over a reference. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core.h"
 #include "errors.h"
 #include "server-private.h"
 
@@ -50,6 +51,7 @@ static bool keep(Turn *turn, Registration *registration, GError **error)
                          SESSION_REGISTRATIONS_MAX);
     registration->id = server_next_registration(session->server);
     g_array_append_val(session->registrations, *registration);
+    core_count_listeners(session->core, 1);
     return true;
 }
 
@@ -85,6 +87,7 @@ static bool remove_registration(Turn *turn, gint32 id)
         if (one->family != family_of(turn) || one->id != id)
             continue;
         g_array_remove_index(registrations, i);
+        core_count_listeners(turn->call->core, -1);
         return true;
     }
     return false;

@@ -130,9 +130,12 @@ static void deliver_event(Server *server, void *event)
 }
 
 /* In the thread that caused the event. */
-static void on_event(const Event *event, void *core)
+static void on_event(const Event *event, void *data)
 {
-    core_post(core, deliver_event, event_copy(event), event_free);
+    Core *core = data;
+
+    if (core_has_listeners(core))
+        core_post(core, deliver_event, event_copy(event), event_free);
 }
 
 /* ---- what other threads ask for ---- */
@@ -416,7 +419,7 @@ static gboolean letters_came(int bell, GIOCondition condition, void *server)
 
 static GSource *new_letter_source(Server *server)
 {
-    GSource *source = g_unix_fd_source_new(server->core->bell, G_IO_IN);
+    GSource *source = g_unix_fd_source_new(server->core->bell.ear, G_IO_IN);
 
     g_source_set_can_recurse(source, TRUE); /* as a session's */
     g_source_set_callback(source, G_SOURCE_FUNC(letters_came), server, NULL);

@@ -108,6 +108,7 @@ void session_close(Session *session, const char *why)
     g_ptr_array_set_size(session->streams, 0);
     g_queue_clear_full(&session->out, free_frame);
     g_queue_clear_full(&session->events, event_free);
+    core_count_listeners(session->core, -(gint)session->registrations->len);
     frame_reader_clear(&session->reader);
     server_forget(session->server, session);
 }

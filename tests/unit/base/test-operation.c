@@ -37,6 +37,19 @@ static void test_deadline(void)
     g_assert_cmpint(error_code(error), ==, ERROR_TIMEOUT);
 }
 
+static void test_poll_timeout(void)
+{
+    gint64 now = g_get_monotonic_time();
+
+    g_assert_cmpint(operation_poll_timeout(OPERATION_NO_DEADLINE), ==, -1);
+    g_assert_cmpint(operation_poll_timeout(now - 1), ==, 0);
+    g_assert_cmpint(operation_poll_timeout(G_MININT64 / 2), ==, 0);
+    g_assert_cmpint(operation_poll_timeout(OPERATION_NO_DEADLINE - 1), ==, G_MAXINT);
+    int left = operation_poll_timeout(now + 60 * G_USEC_PER_SEC);
+    g_assert_cmpint(left, <=, 60000);
+    g_assert_cmpint(left, >, 0);
+}
+
 static void test_progress(void)
 {
     g_autoptr(Operation) op = operation_new(OPERATION_NO_DEADLINE);
@@ -69,6 +82,7 @@ int main(int argc, char **argv)
     g_test_add_func("/operation/cancel", test_cancel);
     g_test_add_func("/operation/cancel-first", test_cancel_first);
     g_test_add_func("/operation/deadline", test_deadline);
+    g_test_add_func("/operation/poll-timeout", test_poll_timeout);
     g_test_add_func("/operation/progress", test_progress);
     g_test_add_func("/operation/none", test_none);
     return g_test_run();
