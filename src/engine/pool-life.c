@@ -307,7 +307,7 @@ static bool take_down(Pool *pool, Operation *op, GError **error)
 {
     g_auto(PoolView) view = pool_view(pool);
 
-    pool_unwatch(pool); /* it would keep a file system busy */
+    pool_unwatch(pool); /* it would tell that the folder is gone */
     if (call_stop(&view, op, error) && forget_state(pool, &view, op, error))
         return true;
     pool_watch(pool);

@@ -5,16 +5,18 @@
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "bell.h"
 #include "draft.h"
 #include "errors.h"
 #include "fd.h"
+#include "operation.h"
 
 #define SETTLE_TIME  (50 * 1000)    /* µs: what happens within it is one report */
 #define CHANGE_PAUSE G_USEC_PER_SEC /* between two reports of mere changes of one name */
+#define DROP_DELAY   G_USEC_PER_SEC /* until a folder is let go that nobody listens to */
 #define NAMES_MAX    1024           /* per folder; beyond, a rescan is cheaper */
 #define STACK_SIZE   (256 * 1024)
 #define BUFFER_SIZE  (16 * 1024)
@@ -26,7 +28,7 @@
 #define ALL_EVENTS                                                                                 \
     (NAME_EVENTS | IN_CLOSE_WRITE | IN_ATTRIB | IN_MODIFY | IN_DELETE_SELF | IN_MOVE_SELF)
 
-#define NEVER G_MAXINT64
+#define NEVER OPERATION_NO_DEADLINE
 
 /* When something is to be reported, and when it was last. Times are monotonic microseconds. */
 typedef struct Report {
@@ -59,7 +61,7 @@ typedef struct Call {
 
 struct Watch {
     int inotify;
-    int wake; /* eventfd */
+    Bell wake;
     pthread_t thread;
     pthread_mutex_t lock; /* for all below; not held during calls */
     pthread_cond_t called;
@@ -68,6 +70,7 @@ struct Watch {
     guint last_id;
     guint running_id; /* of the listener that is being called; 0: none */
     guint adding;     /* watch_add() calls at work: no kernel watch is removed meanwhile */
+    gint64 drop_due;  /* when unused folders are let go; NEVER: there are none */
     bool stopping;
 };
 
@@ -111,20 +114,51 @@ static void unwatch(Watch *watch, const Folder *folder)
     (void)inotify_rm_watch(watch->inotify, folder->wd);
 }
 
-/* Lets go of folders that nobody listens to. Not while one is being added: the kernel gives the
- * same number for the same folder, and it may be just that. */
-static void drop_unused(Watch *watch)
+/* Nobody listens any more. Whoever stopped listening needn't wait until the kernel has let go: its
+ * own threads take part in that. With the lock held. */
+static void leave(Watch *watch, Folder *folder)
 {
-    if (watch->adding > 0)
+    g_hash_table_remove_all(folder->names);
+    folder->whole.due = NEVER;
+    if (watch->drop_due != NEVER)
         return;
-    for (guint i = watch->folders->len; i-- > 0;) {
-        Folder *folder = g_ptr_array_index(watch->folders, i);
-        if (folder->listeners->len > 0)
-            continue;
+    watch->drop_due = g_get_monotonic_time() + DROP_DELAY;
+    bell_ring(&watch->wake);
+}
+
+/* Not while a folder is being added: the kernel gives the same number for the same folder, and it
+ * may be just this one. */
+static void drop_if_unused(Watch *watch, guint index)
+{
+    pthread_mutex_lock(&watch->lock);
+    Folder *folder = g_ptr_array_index(watch->folders, index);
+    if (folder->listeners->len == 0 && watch->adding > 0) {
+        watch->drop_due = g_get_monotonic_time() + DROP_DELAY;
+    } else if (folder->listeners->len == 0) {
         if (!folder->is_lost)
             unwatch(watch, folder);
-        g_ptr_array_remove_index_fast(watch->folders, i);
+        g_ptr_array_remove_index_fast(watch->folders, index);
     }
+    pthread_mutex_unlock(&watch->lock);
+}
+
+/* How many folders there are; 0 before it is time to look for unused ones. */
+static guint take_drop(Watch *watch)
+{
+    pthread_mutex_lock(&watch->lock);
+    bool is_due = watch->drop_due <= g_get_monotonic_time();
+    if (is_due)
+        watch->drop_due = NEVER;
+    guint count = is_due ? watch->folders->len : 0;
+    pthread_mutex_unlock(&watch->lock);
+    return count;
+}
+
+/* In the watch's thread, which alone takes folders away. */
+static void drop_unused(Watch *watch)
+{
+    for (guint i = take_drop(watch); i-- > 0;)
+        drop_if_unused(watch, i);
 }
 
 /* ---- taking notes of events ---- */
@@ -294,9 +328,8 @@ static gint64 report_time(const Report *report)
 
 static gint64 next_time(Watch *watch)
 {
-    gint64 next = NEVER;
-
     pthread_mutex_lock(&watch->lock);
+    gint64 next = watch->drop_due;
     for (guint i = 0; i < watch->folders->len; i++) {
         const Folder *folder = g_ptr_array_index(watch->folders, i);
         GHashTableIter iter;
@@ -322,13 +355,14 @@ static bool is_stopping(Watch *watch)
 static bool wait_until(Watch *watch, gint64 until, bool for_events)
 {
     struct pollfd fds[] = {
-        {.fd = watch->wake, .events = POLLIN},
+        {.fd = watch->wake.ear, .events = POLLIN},
         {.fd = watch->inotify, .events = POLLIN},
     };
-    gint64 left = until == NEVER ? -1 : MAX(until - g_get_monotonic_time(), 0);
-    int timeout = left < 0 ? -1 : (int)MIN((left + 999) / 1000, G_MAXINT);
+    int count = poll(fds, for_events ? 2 : 1, operation_poll_timeout(until));
 
-    return poll(fds, for_events ? 2 : 1, timeout) > 0 && (fds[1].revents & POLLIN);
+    if (count > 0 && fds[0].revents)
+        bell_hush(&watch->wake);
+    return count > 0 && (fds[1].revents & POLLIN);
 }
 
 /* After events were read the next are left alone for a while: the kernel merges equal ones, and a
@@ -346,6 +380,7 @@ static void *run_thread(void *data)
             read_again = g_get_monotonic_time() + SETTLE_TIME;
         }
         report_due(watch);
+        drop_unused(watch);
     }
     return NULL;
 }
@@ -368,7 +403,7 @@ static bool start_thread(Watch *watch, GError **error)
 static void release(Watch *watch)
 {
     fd_close(&watch->inotify);
-    fd_close(&watch->wake);
+    bell_clear(&watch->wake);
     g_ptr_array_unref(watch->folders);
     g_hash_table_unref(watch->listeners);
     pthread_mutex_destroy(&watch->lock);
@@ -384,9 +419,10 @@ Watch *watch_new(GError **error)
     pthread_cond_init(&watch->called, NULL);
     watch->folders = g_ptr_array_new_with_free_func((GDestroyNotify)folder_free);
     watch->listeners = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-    watch->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    watch->drop_due = NEVER;
+    watch->wake = (Bell){-1, -1};
     watch->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (watch->wake < 0 || watch->inotify < 0)
+    if (watch->inotify < 0 || !bell_init(&watch->wake, 0))
         error_set_errno(error, ORIGIN_STORAGE, errno,
                         "cannot watch folders (too many instances: raise "
                         "fs.inotify.max_user_instances)");
@@ -403,7 +439,7 @@ void watch_free(Watch *watch)
     pthread_mutex_lock(&watch->lock);
     watch->stopping = true;
     pthread_mutex_unlock(&watch->lock);
-    (void)eventfd_write(watch->wake, 1);
+    bell_ring(&watch->wake);
     pthread_join(watch->thread, NULL);
     release(watch);
 }
@@ -440,7 +476,6 @@ guint watch_add(Watch *watch, const char *path, WatchFunc func, void *data, GErr
     pthread_mutex_lock(&watch->lock);
     guint id = wd < 0 ? 0 : add_listener(watch, get_folder(watch, wd), func, data);
     watch->adding--;
-    drop_unused(watch);
     pthread_mutex_unlock(&watch->lock);
     if (id == 0)
         error_set_errno(error, ORIGIN_STORAGE, status, "cannot watch the folder '%s'%s", path,
@@ -458,9 +493,11 @@ void watch_remove(Watch *watch, guint id)
     pthread_mutex_lock(&watch->lock);
     Listener *listener = g_hash_table_lookup(watch->listeners, GUINT_TO_POINTER(id));
     if (listener) {
-        g_ptr_array_remove(listener->folder->listeners, listener);
+        Folder *folder = listener->folder;
+        g_ptr_array_remove(folder->listeners, listener);
         g_hash_table_remove(watch->listeners, GUINT_TO_POINTER(id));
-        drop_unused(watch);
+        if (folder->listeners->len == 0)
+            leave(watch, folder);
     }
     while (id != 0 && watch->running_id == id && !in_own_thread(watch))
         pthread_cond_wait(&watch->called, &watch->lock);

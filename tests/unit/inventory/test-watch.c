@@ -334,6 +334,50 @@ static void test_removed_is_silent(Fixture *fixture, gconstpointer data)
     remove_file(fixture, "a");
 }
 
+/* Of this process, by what the kernel says of its descriptors (proc(5)). */
+static guint count_kernel_watches(void)
+{
+    g_autoptr(GDir) folder = g_dir_open("/proc/self/fdinfo", 0, NULL);
+    const char *name;
+    guint count = 0;
+
+    while ((name = g_dir_read_name(folder))) {
+        g_autofree char *path = g_build_filename("/proc/self/fdinfo", name, NULL);
+        g_autofree char *text = NULL;
+        if (g_file_get_contents(path, &text, NULL, NULL))
+            for (const char *at = text; (at = strstr(at, "inotify wd:")); at++)
+                count++;
+    }
+    return count;
+}
+
+/* Not at once, but soon. */
+static void test_kernel_lets_go(Fixture *fixture, gconstpointer data)
+{
+    g_assert_cmpuint(count_kernel_watches(), ==, 1);
+    watch_remove(fixture->watch, fixture->id);
+    for (guint tries = 0; count_kernel_watches() > 0; tries++) {
+        g_assert_cmpuint(tries, <, 600);
+        g_usleep(100000);
+    }
+}
+
+/* The kernel may still know the folder. */
+static void test_again(Fixture *fixture, gconstpointer data)
+{
+    write_file(fixture, "a", "x");
+    watch_remove(fixture->watch, fixture->id);
+    fixture->id = watch_add(fixture->watch, fixture->path, take_report, fixture, NULL);
+    write_file(fixture, "b", "x");
+    wait_for(fixture, "+b");
+    g_usleep(2 * G_USEC_PER_SEC); /* it isn't let go of later */
+    write_file(fixture, "c", "x");
+    wait_for(fixture, "+c");
+    remove_file(fixture, "a");
+    remove_file(fixture, "b");
+    remove_file(fixture, "c");
+}
+
 static void *release_later(void *data)
 {
     g_usleep(100000);
@@ -429,6 +473,8 @@ int main(int argc, char **argv)
         {"/watch/no-such-folder", test_no_such_folder},
         {"/watch/twice", test_twice},
         {"/watch/removed-is-silent", test_removed_is_silent},
+        {"/watch/kernel-lets-go", test_kernel_lets_go},
+        {"/watch/again", test_again},
         {"/watch/remove-waits", test_remove_waits},
         {"/watch/remove-from-report", test_remove_from_report},
         {"/watch/threads", test_threads},
