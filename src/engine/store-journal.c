@@ -12,10 +12,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define MAGIC       "CISTJNL2"
-#define MAGIC_SIZE  8u
-#define DIGEST_SIZE 32u /* SHA-256, of all that follows it */
-#define DATA_SIZE   (JOURNAL_BLOCK - MAGIC_SIZE - DIGEST_SIZE - 12u)
+#define MAGIC        "CISTJNL3"
+#define MAGIC_SIZE   8u
+#define DIGEST_SIZE  32u /* SHA-256, of what follows it up to the end of the text */
+#define NUMBERS_SIZE 12u
+#define DATA_SIZE    (JOURNAL_BLOCK - MAGIC_SIZE - DIGEST_SIZE - NUMBERS_SIZE)
 
 /* All numbers are little-endian. */
 typedef struct JournalSlot {
@@ -50,13 +51,19 @@ struct StoreJournal {
 
 /* ---- slots ---- */
 
+/* Bytes; may be more than there are in a slot that isn't whole. */
+static gsize data_size(const JournalSlot *slot)
+{
+    return (gsize)GUINT16_FROM_LE(slot->file_size) + GUINT16_FROM_LE(slot->text_size);
+}
+
 static void sum_up(const JournalSlot *slot, guint8 ret[DIGEST_SIZE])
 {
     g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
     gsize size = DIGEST_SIZE;
 
     g_checksum_update(checksum, (const guchar *)&slot->sequence,
-                      JOURNAL_BLOCK - MAGIC_SIZE - DIGEST_SIZE);
+                      (gssize)(NUMBERS_SIZE + data_size(slot)));
     g_checksum_get_digest(checksum, ret, &size);
 }
 
@@ -96,7 +103,7 @@ static bool is_whole(const JournalSlot *slot)
 {
     guint8 digest[DIGEST_SIZE];
 
-    if (memcmp(slot->magic, MAGIC, MAGIC_SIZE) != 0)
+    if (memcmp(slot->magic, MAGIC, MAGIC_SIZE) != 0 || data_size(slot) > DATA_SIZE)
         return false;
     sum_up(slot, digest);
     return memcmp(digest, slot->digest, DIGEST_SIZE) == 0;
@@ -108,7 +115,7 @@ static Entry *parse_slot(const JournalSlot *slot)
     gsize file_size = GUINT16_FROM_LE(slot->file_size),
           text_size = GUINT16_FROM_LE(slot->text_size);
 
-    if (!is_whole(slot) || file_size + text_size > DATA_SIZE)
+    if (!is_whole(slot))
         return NULL;
     g_autoptr(Entry) entry = g_new(Entry, 1);
     *entry = (Entry){GUINT64_FROM_LE(slot->sequence), g_strndup(slot->data, file_size),
@@ -151,8 +158,8 @@ static bool write_file(int folder, const char *file, const char *text, GError **
     return draft_publish_unflushed(&draft, file, error);
 }
 
-/* Makes the file of an entry, unflushed; what is there and holds something is newer. */
-static bool make_file(int folder, const Entry *entry, bool *ret_made, GError **error)
+/* Makes the file of an entry, unflushed, unless what is there holds something: that is newer. */
+static bool make_if_void(int folder, const Entry *entry, bool *ret_made, GError **error)
 {
     bool is_there = false;
 
@@ -214,7 +221,7 @@ static bool restore(int folder, const char *path, const Entry *entry, GError **e
 {
     bool made = false;
 
-    if (!make_file(folder, entry, &made, error)) {
+    if (!make_if_void(folder, entry, &made, error)) {
         error_add_context(error, "cannot restore '%s/%s': ", path, entry->file);
         return false;
     }
@@ -455,14 +462,13 @@ static bool make_slot(StoreJournal *journal, guint slot, GError **error)
 {
     g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&journal->names);
     g_autofree char *file = unmade(journal, slot);
-    bool made;
 
     if (!file)
         return true;
     g_autoptr(Entry) entry = read_slot(journal->fd, slot);
     if (!entry)
         return error_set_errno(error, ORIGIN_STORAGE, EIO, "cannot read '" JOURNAL_NAME "'");
-    if (!make_file(journal->folder, entry, &made, error)) {
+    if (!write_file(journal->folder, entry->file, entry->text, error)) {
         error_add_context(error, "cannot make '%s': ", file);
         return false;
     }

@@ -33,6 +33,9 @@ struct Store {
     StoreJournal *journal; /* of new definitions */
     gint new_count;        /* how many were saved; atomic */
 
+    GMutex lock_of_names; /* guards what follows */
+    GHashTable *names;    /* of the definitions' files, whole or not */
+
     GMutex lock_of_flusher; /* guards what follows */
     GCond changed;
     GThread *flusher; /* makes and brings to disk what nobody waits for; made when first needed */
@@ -43,17 +46,40 @@ struct Store {
 
 static void flush_soon(Store *store, bool has_new);
 
+/* ---- names ---- */
+
+/* Known without asking the folder, which is locked while a file is made in it. */
+static bool is_new(Store *store, const char *file)
+{
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&store->lock_of_names);
+
+    return !g_hash_table_contains(store->names, file);
+}
+
+static void note_saved(Store *store, const char *file)
+{
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&store->lock_of_names);
+
+    g_hash_table_add(store->names, g_strdup(file));
+}
+
+static void note_removed(Store *store, const char *file)
+{
+    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&store->lock_of_names);
+
+    g_hash_table_remove(store->names, file);
+}
+
+/* ---- what differs between saved definitions and those of running pools ---- */
+
 /* True: the definition of a new name is safe, and its file comes in a moment. One alone has its
  * file at once; where more follow, they share. */
 static bool save_in_journal(Store *store, const char *file, const char *text)
 {
-    struct stat st;
-    bool is_new = fstatat(store->folders[STORE_CONFIG], file, &st, AT_SYMLINK_NOFOLLOW) < 0 &&
-                  errno == ENOENT;
-
-    if (!is_new || g_atomic_int_add(&store->new_count, 1) == 0 ||
+    if (!is_new(store, file) || g_atomic_int_add(&store->new_count, 1) == 0 ||
         !store_journal_add(store->journal, file, text))
         return false;
+    note_saved(store, file);
     flush_soon(store, true);
     return true;
 }
@@ -64,6 +90,7 @@ static bool publish_config(Store *store, Draft *draft, const char *file, GError 
     if (!store_journal_make(store->journal, error) || !draft_publish(draft, file, true, error))
         return false;
     store_journal_forget(store->journal, file);
+    note_saved(store, file);
     return true;
 }
 
@@ -82,6 +109,7 @@ static bool remove_config(Store *store, const char *name, const char *file, GErr
     if (!store_journal_remove(store->journal, file))
         return error_set(error, ERROR_INTERNAL, ORIGIN_STORAGE, "cannot remove config for %s",
                          name);
+    note_removed(store, file);
     flush_soon(store, false);
     return true;
 }
@@ -382,11 +410,25 @@ static void sweep(Store *store)
         draft_sweep(links);
 }
 
+static bool read_names(Store *store, GError **error)
+{
+    g_autoptr(GPtrArray) files = list_files(store->folders[STORE_CONFIG], SUFFIX);
+
+    if (!files)
+        return error_set_errno(error, ORIGIN_STORAGE, errno, "cannot read the folder '%s'",
+                               store->paths[STORE_CONFIG]);
+    for (guint i = 0; i < files->len; i++)
+        note_saved(store, files->pdata[i]);
+    return true;
+}
+
 Store *store_open(const char *config_dir, const char *state_dir, GError **error)
 {
     g_autoptr(Store) store = g_new0(Store, 1);
     const char *paths[] = {[STORE_CONFIG] = config_dir, [STORE_STATE] = state_dir};
 
+    g_mutex_init(&store->lock_of_names);
+    store->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_mutex_init(&store->lock_of_flusher);
     g_cond_init(&store->changed);
     store->folders[STORE_CONFIG] = store->folders[STORE_STATE] = store->lock = -1;
@@ -396,7 +438,8 @@ Store *store_open(const char *config_dir, const char *state_dir, GError **error)
     int configs = store->folders[STORE_CONFIG];
     store->journal = store_journal_new(configs);
     if (!take_lock(store, error) || !forget_earlier_boot(store, error) ||
-        !store_journal_replay(configs, store->paths[STORE_CONFIG], error))
+        !store_journal_replay(configs, store->paths[STORE_CONFIG], error) ||
+        !read_names(store, error))
         return NULL;
     sweep(store);
     return g_steal_pointer(&store);
@@ -408,6 +451,8 @@ void store_close(Store *store)
         return;
     stop_flusher(store);
     store_journal_free(store->journal);
+    g_hash_table_unref(store->names);
+    g_mutex_clear(&store->lock_of_names);
     for (StoreKind kind = STORE_CONFIG; kind <= STORE_STATE; kind++) {
         fd_close(&store->folders[kind]);
         g_free(store->paths[kind]);

@@ -233,12 +233,15 @@ static void test_not_whole(Fixture *fixture, gconstpointer data)
     g_assert_true(store_journal_add(fixture->journal, "../outside.xml", "<outside/>"));
     g_assert_true(store_journal_add(fixture->journal, ".hidden.xml", "<hidden/>"));
     g_assert_true(store_journal_add(fixture->journal, "good.xml", "<good/>"));
+    g_assert_true(store_journal_add(fixture->journal, "long.xml", "<long/>"));
     autofd int fd = openat(fixture->folder, JOURNAL_NAME, O_WRONLY | O_CLOEXEC);
-    g_assert_true(fd_write_at(fd, "T", 1, 70));
+    g_assert_true(fd_write_at(fd, "T", 1, 62));                                    /* of its text */
+    g_assert_true(fd_write_at(fd, "\xff\xff\xff\xff", 4, 4 * JOURNAL_BLOCK + 48)); /* sizes */
     die_and_replay(fixture);
     g_autofree char *outside = g_build_filename(fixture->path, "..", "outside.xml", NULL);
     g_assert_false(g_file_test(outside, G_FILE_TEST_EXISTS));
     g_assert_false(has(fixture, "torn.xml"));
+    g_assert_false(has(fixture, "long.xml"));
     g_assert_false(has(fixture, ".hidden.xml"));
     g_assert_true(has(fixture, "good.xml"));
 }
