@@ -4,31 +4,34 @@
 #include "log.h"
 
 typedef struct Call {
-    const char *operation, *pool, *volume;
+    const char *operation;
+    const char *kind; /* "pool", or "pool type" where there is no pool yet */
+    const char *name;
+    const char *volume; /* in the pool; NULL: none */
     gint64 started;
 } Call;
 
-static Call call_begin(Engine *engine, const char *operation, const char *pool, const char *volume,
-                       Operation *op)
+static Call call_begin(Engine *engine, const char *operation, const char *kind, const char *name,
+                       const char *volume, Operation *op)
 {
     if (engine->runner && op)
         operation_set_runner(op, engine->runner, engine->runner_data);
-    log_debug("%s: pool '%s'%s%s", operation, pool, volume ? ", volume " : "",
+    log_debug("%s: %s '%s'%s%s", operation, kind, name, volume ? ", volume " : "",
               volume ? volume : "");
-    return (Call){operation, pool, volume, g_get_monotonic_time()};
+    return (Call){operation, kind, name, volume, g_get_monotonic_time()};
 }
 
 /* Passes on what the backend returned; `failure` is its error and is taken over. */
 static bool call_end(const Call *call, bool ok, GError *failure, GError **error)
 {
     g_assert(ok == !failure);
-    log_debug("%s: pool '%s': %s after %" G_GINT64_FORMAT " us", call->operation, call->pool,
-              ok ? "done" : failure->message, g_get_monotonic_time() - call->started);
+    log_debug("%s: %s '%s': %s after %" G_GINT64_FORMAT " us", call->operation, call->kind,
+              call->name, ok ? "done" : failure->message, g_get_monotonic_time() - call->started);
     if (ok)
         return true;
     if (call->volume)
         error_add_context(&failure, "volume '%s': ", call->volume);
-    error_add_context(&failure, "pool '%s': ", call->pool);
+    error_add_context(&failure, "%s '%s': ", call->kind, call->name);
     g_propagate_error(error, failure);
     return false;
 }
@@ -42,7 +45,8 @@ static bool cannot(GError **error, const char *text)
 #define CALL_VOLUME(function, volume_name, ...)                                                    \
     ({                                                                                             \
         GError *failure_ = NULL;                                                                   \
-        Call call_ = call_begin(pool->engine, #function, pool->def->name, volume_name, op);        \
+        Call call_ =                                                                               \
+            call_begin(pool->engine, #function, "pool", pool->def->name, volume_name, op);         \
         bool ok_ = pool->backend->function(pool->def, op, ##__VA_ARGS__, &failure_);               \
         call_end(&call_, ok_, failure_, error);                                                    \
     })
@@ -54,7 +58,7 @@ bool call_check(const PoolView *pool, GError **error)
 
     if (!pool->backend->check)
         return true;
-    Call call = call_begin(pool->engine, "check", pool->def->name, NULL, NULL);
+    Call call = call_begin(pool->engine, "check", "pool", pool->def->name, NULL, NULL);
     bool ok = pool->backend->check(pool->def, &failure);
     return call_end(&call, ok, failure, error);
 }
@@ -111,7 +115,7 @@ bool call_discover(Engine *engine, const Backend *backend, const PoolSource *hin
                    GPtrArray *ret_sources, GError **error)
 {
     GError *failure = NULL;
-    Call call = call_begin(engine, "discover", backend->schema.type, NULL, op);
+    Call call = call_begin(engine, "discover", "pool type", backend->schema.type, NULL, op);
     bool ok = backend->discover(hint, op, ret_sources, &failure);
 
     return call_end(&call, ok, failure, error);

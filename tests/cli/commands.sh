@@ -180,6 +180,8 @@ json 'a document' '.xml | contains("<capabilities>")'
 echo '<source><host name="localhost"/></source>' >source.xml
 fails 'find-storage-pool-sources' 8 "does not support source discovery" \
     cistern find-storage-pool-sources --type dir --srcSpec source.xml
+fails 'the type is named where there is no pool' 1 "pool type 'netfs': " \
+    cistern find-storage-pool-sources-as --type netfs --host 127.0.0.1
 fails 'find-storage-pool-sources-as' 8 "does not support source discovery" \
     cistern find-storage-pool-sources-as --type dir --host localhost --port 1 --initiator iqn.1
 works 'pool-event --list' cistern pool-event --list
