@@ -6,13 +6,14 @@
 /*
  * Definitions on disk, in libvirt's layout, so that its folders can be taken over as they are:
  *
- *   config_dir/<name>.xml            saved definition, mode 0600
- *   config_dir/.cistern-journal      new definitions whose files may not be on disk
- * (store-journal.h) config_dir/autostart/<name>.xml  link to the absolute path of the above: start
- * at boot state_dir/<name>.xml             definition of a running pool state_dir/<uuid>.<…>.upload
- * how far an upload to a running pool has come, or came that broke off state_dir/autostarted the
- * boot in which pools were autostarted last state_dir/driver.pid             locked by the one
- * process that works here
+ * - config_dir/<name>.xml: a saved definition, mode 0600
+ * - config_dir/.cistern-journal: new definitions whose files may not be on disk (store-journal.h)
+ * - config_dir/autostart/<name>.xml: link to the absolute path of the first: start at boot
+ * - state_dir/<name>.xml: the definition of a running pool
+ * - state_dir/<uuid>.<digest>.upload: how far an upload to a running pool has come, or came that
+ *   broke off
+ * - state_dir/autostarted: the boot in which pools were autostarted last
+ * - state_dir/driver.pid: locked by the one process that works here
  *
  * A file is replaced in one step. A saved definition and its link are on disk when a call returns
  * true, though one of many new ones may be in the journal at first and have its file some
