@@ -12,8 +12,7 @@
 #include "errors.h"
 #include "fd.h"
 #include "log.h"
-#include "priority.h"
-#include "store-journal.h"
+#include "store-flusher.h"
 #include "units.h"
 
 #define SUFFIX           ".xml"
@@ -22,9 +21,6 @@
 #define UPLOAD_LIMIT     8192 /* bytes: some numbers and a volume's name */
 #define AUTOSTART_FOLDER "autostart"
 #define AUTOSTART_MARKER "autostarted"
-#define FLUSH_DELAY      G_TIME_SPAN_SECOND
-#define RETRY_DELAY      (30 * G_TIME_SPAN_SECOND)
-#define REMOVED_MAX      64                /* files that wait to be freed */
 #define FILE_LIMIT       (4 * 1024 * 1024) /* bytes; far above any definition */
 
 struct Store {
@@ -32,22 +28,12 @@ struct Store {
     int folders[2];
     int lock;
     StoreJournal *journal; /* of new definitions */
-    gint new_count;        /* how many were saved; atomic */
+    StoreFlusher *flusher;
+    gint new_count; /* how many were saved; atomic */
 
     GMutex lock_of_names; /* guards what follows */
     GHashTable *names;    /* of the definitions' files, whole or not */
-
-    GMutex lock_of_flusher; /* guards what follows */
-    GCond changed;
-    GThread *flusher; /* makes and brings to disk what nobody waits for; made when first needed */
-    bool has_new;     /* a file is to be made */
-    GArray *removed;  /* descriptors: the last references to files without names */
-    gint64 due;       /* when it is to flush, monotonic; 0: nothing to flush */
-    bool closing;
 };
-
-static void flush_soon(Store *store, bool has_new);
-static void free_soon(Store *store, int *removed);
 
 /* ---- names ---- */
 
@@ -83,7 +69,7 @@ static bool save_in_journal(Store *store, const char *file, const char *text)
         !store_journal_add(store->journal, file, text))
         return false;
     note_saved(store, file);
-    flush_soon(store, true);
+    store_flusher_add_new(store->flusher);
     return true;
 }
 
@@ -109,15 +95,13 @@ static bool remove_config(Store *store, const char *name, const char *file, GErr
 {
     if (!store_set_autostart(store, name, false, error))
         return false;
-    /* Nobody shall wait until the file system has freed it, which discards may be a part of. */
     autofd int removed =
         fd_open_beneath(store->folders[STORE_CONFIG], file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
     if (!store_journal_remove(store->journal, file))
         return error_set(error, ERROR_INTERNAL, ORIGIN_STORAGE, "cannot remove config for %s",
                          name);
     note_removed(store, file);
-    free_soon(store, &removed);
-    flush_soon(store, false);
+    store_flusher_add_removed(store->flusher, &removed);
     return true;
 }
 
@@ -176,155 +160,6 @@ static GPtrArray *list_files(int folder, const char *suffix)
         return NULL;
     g_ptr_array_sort(names, compare_strings);
     return g_steal_pointer(&names);
-}
-
-typedef enum Work {
-    WORK_END,
-    WORK_MAKE,
-    WORK_FREE,
-    WORK_FLUSH,
-} Work;
-
-/* False: the time to flush has come. */
-static bool wait_for_change(Store *store)
-{
-    if (store->due != 0)
-        return g_cond_wait_until(&store->changed, &store->lock_of_flusher, store->due);
-    g_cond_wait(&store->changed, &store->lock_of_flusher);
-    return true;
-}
-
-static Work wait_for_work(Store *store)
-{
-    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&store->lock_of_flusher);
-
-    while (!store->closing && !store->has_new && store->removed->len == 0 && wait_for_change(store))
-        ;
-    bool has_new = store->has_new, has_old = store->due != 0;
-    store->has_new = false;
-    if (has_new && !store->closing)
-        return WORK_MAKE;
-    if (store->removed->len > 0)
-        return WORK_FREE;
-    store->due = 0; /* what comes from here on needs another */
-    return has_old ? WORK_FLUSH : WORK_END;
-}
-
-/* True when that is sooner than the flusher knows of. */
-static bool flush_at(Store *store, gint64 due)
-{
-    bool is_sooner = store->due == 0 || store->due > due;
-
-    if (is_sooner)
-        store->due = due;
-    return is_sooner;
-}
-
-static void retry_later(Store *store)
-{
-    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&store->lock_of_flusher);
-
-    if (!store->closing)
-        (void)flush_at(store, g_get_monotonic_time() + RETRY_DELAY);
-}
-
-/* What can't be made or flushed is in the journal still, where the next try or the next start finds
- * it. */
-static void settle(Store *store)
-{
-    g_autoptr(GError) error = NULL;
-
-    if (store_journal_settle(store->journal, &error))
-        return;
-    log_warning("what was defined or removed last has not reached '%s' on the disk yet: %s",
-                store->paths[STORE_CONFIG], error->message);
-    retry_later(store);
-}
-
-static void make(Store *store)
-{
-    (void)store_journal_make(store->journal, NULL); /* settle() tries again, and tells */
-}
-
-static void close_removed(void *fd)
-{
-    fd_close(fd);
-}
-
-static GArray *new_removed(void)
-{
-    GArray *removed = g_array_new(FALSE, FALSE, sizeof(int));
-
-    g_array_set_clear_func(removed, close_removed);
-    return removed;
-}
-
-static void free_removed(Store *store)
-{
-    g_autoptr(GArray) fresh = new_removed();
-
-    g_mutex_lock(&store->lock_of_flusher);
-    GArray *removed = store->removed;
-    store->removed = g_steal_pointer(&fresh);
-    g_mutex_unlock(&store->lock_of_flusher);
-    g_array_unref(removed);
-}
-
-static void (*const works[])(Store *store) = {
-    [WORK_MAKE] = make,
-    [WORK_FREE] = free_removed,
-    [WORK_FLUSH] = settle,
-};
-
-static void *flush_in_time(void *data)
-{
-    Store *store = data;
-
-    priority_work();
-    for (Work work; (work = wait_for_work(store)) != WORK_END;)
-        works[work](store);
-    return NULL;
-}
-
-/* The disk gets it a moment later, in one go with others; nobody waits. */
-static void flush_soon(Store *store, bool has_new)
-{
-    gint64 delay = store_journal_is_crowded(store->journal) ? 0 : FLUSH_DELAY;
-    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&store->lock_of_flusher);
-
-    if (!store->flusher)
-        store->flusher = g_thread_new("cistern-store", flush_in_time, store);
-    bool is_news = has_new && !store->has_new;
-    store->has_new = store->has_new || has_new;
-    if (flush_at(store, g_get_monotonic_time() + delay) || is_news)
-        g_cond_signal(&store->changed);
-}
-
-/* Takes the descriptor over, unless there are many already or it is -1. flush_soon() has to follow:
- * it makes the thread. */
-static void free_soon(Store *store, int *removed)
-{
-    g_autoptr(GMutexLocker) G_GNUC_UNUSED locker = g_mutex_locker_new(&store->lock_of_flusher);
-
-    if (*removed < 0 || store->removed->len >= REMOVED_MAX)
-        return;
-    int fd = fd_steal(removed);
-    g_array_append_val(store->removed, fd);
-    if (store->removed->len == 1)
-        g_cond_signal(&store->changed);
-}
-
-static void stop_flusher(Store *store)
-{
-    g_mutex_lock(&store->lock_of_flusher);
-    store->closing = true;
-    g_cond_signal(&store->changed);
-    g_mutex_unlock(&store->lock_of_flusher);
-    if (store->flusher)
-        g_thread_join(store->flusher);
-    g_array_unref(store->removed);
-    g_cond_clear(&store->changed);
-    g_mutex_clear(&store->lock_of_flusher);
 }
 
 /* ---- opening and the lock ---- */
@@ -491,15 +326,13 @@ Store *store_open(const char *config_dir, const char *state_dir, GError **error)
 
     g_mutex_init(&store->lock_of_names);
     store->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    store->removed = new_removed();
-    g_mutex_init(&store->lock_of_flusher);
-    g_cond_init(&store->changed);
     store->folders[STORE_CONFIG] = store->folders[STORE_STATE] = store->lock = -1;
     for (StoreKind kind = STORE_CONFIG; kind <= STORE_STATE; kind++)
         if (!open_folder(paths[kind], &store->paths[kind], &store->folders[kind], error))
             return NULL;
     int configs = store->folders[STORE_CONFIG];
     store->journal = store_journal_new(configs);
+    store->flusher = store_flusher_new(store->journal, store->paths[STORE_CONFIG]);
     if (!take_lock(store, error) || !forget_earlier_boot(store, error) ||
         !store_journal_replay(configs, store->paths[STORE_CONFIG], error) ||
         !read_names(store, error))
@@ -512,7 +345,7 @@ void store_close(Store *store)
 {
     if (!store)
         return;
-    stop_flusher(store);
+    store_flusher_free(store->flusher);
     store_journal_free(store->journal);
     g_hash_table_unref(store->names);
     g_mutex_clear(&store->lock_of_names);
